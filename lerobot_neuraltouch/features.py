@@ -1,0 +1,139 @@
+"""The contract between policy, environments and robots: every observation and action component.
+
+Frames: `base` is the robot's base (the world, for the free gripper), z up. `tcp` lies midway between the two
+fingertip pads; z is the approach direction, y the closing direction (left pad at -y, right pad at +y). SI units.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+# --- dataset and policy keys (LeRobot names) ---------------------------------------------------------------------
+ACTION = "action"
+STATE = "observation.state"
+"""tcp pose in base as position [m] and rotation vector [rad], then finger distance [m]; float32 (7,)."""
+TACTILE_LEFT = "observation.images.tactile_left"
+TACTILE_RIGHT = "observation.images.tactile_right"
+"""Touch images, uint8 (H, W, 3) with three equal channels; 64 x 64 by default."""
+POINT_CLOUD = "observation.point_cloud"
+"""Visible surface of the object in base [m], float32 (NUM_CLOUD_POINTS, 3), finite, taken once per reset."""
+WRIST_DEPTH = "observation.images.wrist_depth"
+"""Depth picture of the wrist camera: uint16 [mm] live, float32 [mm] from datasets; 0 is invalid."""
+PHASE = "observation.phase"
+"""Phase of the episode, float32 (1,), one of `Phase`. In datasets only; never a network input."""
+EXECUTED_ACTION = "observation.executed_action"
+"""The action that moved the gripper, float32 (7,); in DAgger data `action` is the teacher's. Never a network input."""
+
+NUM_CLOUD_POINTS = 1024
+TACTILE_SIZE = 64
+CONTROL_HZ = 10
+
+ACTION_NAMES = (
+    "tcp_vx.vel", "tcp_vy.vel", "tcp_vz.vel", "tcp_wx.vel", "tcp_wy.vel", "tcp_wz.vel", "gripper.pos",
+)  # fmt: skip
+"""Twist of the tcp in the tcp frame [m/s, rad/s], then the set point of the finger distance [m]."""
+STATE_NAMES = (
+    "tcp_x.pos", "tcp_y.pos", "tcp_z.pos", "tcp_rx.pos", "tcp_ry.pos", "tcp_rz.pos", "gripper.pos",
+)  # fmt: skip
+
+# --- limits ------------------------------------------------------------------------------------------------------
+MAX_LINEAR_SPEED = 0.020
+"""[m/s], largest component of the tcp's linear velocity."""
+MAX_ANGULAR_SPEED = float(np.deg2rad(10.0))
+"""[rad/s], largest component of the tcp's angular velocity."""
+FINE_LINEAR_SPEED = 0.010
+FINE_ANGULAR_SPEED = float(np.deg2rad(5.0))
+"""Clamps of the fine phase [m/s, rad/s]."""
+MIN_FINGER_DISTANCE = -0.010
+MAX_FINGER_DISTANCE = 0.085
+"""Range of the finger distance [m], measured between the undeformed pads: negative when both press into a thin wall."""
+PRESS_DEPTH = 0.002
+"""How far each pad is pressed into its skin at the target [m]."""
+OPENING_MARGIN = 0.040
+"""A skill starts with the fingers this much wider than the part [m]."""
+
+ACTION_LOW = np.array(
+    [-MAX_LINEAR_SPEED] * 3 + [-MAX_ANGULAR_SPEED] * 3 + [MIN_FINGER_DISTANCE], dtype=np.float32
+)
+ACTION_HIGH = np.array(
+    [MAX_LINEAR_SPEED] * 3 + [MAX_ANGULAR_SPEED] * 3 + [MAX_FINGER_DISTANCE], dtype=np.float32
+)
+
+
+class Phase:
+    """Values of `observation.phase`."""
+
+    COARSE = 0
+    FINE = 1
+    REPLAY = 2
+
+
+@dataclass(frozen=True)
+class Task:
+    """One environment task: the contact it is about and the text that selects the skill."""
+
+    name: str
+    category: str
+    feature: str
+    text: str
+
+
+TASKS = {
+    task.name: task
+    for task in (
+        Task("RefineMugRim", "mug", "mug_rim", "Grasp the mug by its rim"),
+        Task("RefineBottleHead", "bottle", "bottle_head", "Grasp the bottle by its lid"),
+    )
+}
+
+
+def get_task(name: str) -> Task:
+    """Look up a task by its name.
+
+    Raises:
+        ValueError: If there is no such task; the message lists the ones that exist.
+    """
+    if name not in TASKS:
+        raise ValueError(f"Unknown task '{name}'. Available: {', '.join(sorted(TASKS))}.")
+    return TASKS[name]
+
+
+def task_of_feature(feature: str) -> Task:
+    """Look up the task that refines a contact feature.
+
+    Raises:
+        ValueError: If no task does; the message lists the features that exist.
+    """
+    for task in TASKS.values():
+        if task.feature == feature:
+            return task
+    raise ValueError(
+        f"Unknown feature '{feature}'. Available: {', '.join(sorted(t.feature for t in TASKS.values()))}."
+    )
+
+
+def check_action(action: ArrayLike) -> NDArray[np.float64]:
+    """Check an action at the boundary and clip it to the limits, shape (7,).
+
+    Raises:
+        ValueError: If the action has another shape or holds NaN or infinity.
+    """
+    checked = np.asarray(action, dtype=np.float64)
+    if checked.shape != (len(ACTION_NAMES),):
+        raise ValueError(
+            f"An action has shape ({len(ACTION_NAMES)},): {', '.join(ACTION_NAMES)}; got {checked.shape}."
+        )
+    if not np.isfinite(checked).all():
+        bad = [
+            name
+            for name, value in zip(ACTION_NAMES, checked, strict=True)
+            if not np.isfinite(value)
+        ]
+        raise ValueError(f"An action must be finite; got NaN or infinity in {', '.join(bad)}.")
+    return np.clip(checked, ACTION_LOW, ACTION_HIGH)
+
+
+def start_opening(part_thickness_m: float) -> float:
+    """Finger distance [m] at which a skill approaches a part of the given thickness [m]."""
+    return min(part_thickness_m + OPENING_MARGIN, MAX_FINGER_DISTANCE)
