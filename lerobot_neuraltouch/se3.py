@@ -59,12 +59,18 @@ def apply(T: Array, points: Array) -> Array:
 def rotation_angle(T: Array) -> Array:
     """Angle [rad] in [0, pi] of the rotation in T, shape (..., 4, 4) or (..., 3, 3)."""
     matrices = np.asarray(T)[..., :3, :3]
-    return Rotation.from_matrix(matrices.reshape(-1, 3, 3)).magnitude().reshape(matrices.shape[:-2])
+    return (
+        Rotation.from_matrix(matrices.reshape(-1, 3, 3), assume_valid=True)
+        .magnitude()
+        .reshape(matrices.shape[:-2])
+    )
 
 
 def to_rotvec_pose(T: Array) -> Array:
     """Position [m] and rotation vector [rad], shape (..., 6): the robot's state convention."""
-    rotvec = Rotation.from_matrix(np.reshape(T[..., :3, :3], (-1, 3, 3))).as_rotvec()
+    rotvec = Rotation.from_matrix(
+        np.reshape(T[..., :3, :3], (-1, 3, 3)), assume_valid=True
+    ).as_rotvec()
     return np.concatenate([T[..., :3, 3], rotvec.reshape(*T.shape[:-2], 3)], axis=-1)
 
 
