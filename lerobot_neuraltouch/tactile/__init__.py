@@ -1,0 +1,6 @@
+"""The TacTip fingertip: its geometry, the images its camera takes, and their noise."""
+
+from .finger import TacTipFinger as TacTipFinger
+from .image import TactileCamera as TactileCamera
+from .noise import EpisodeTouchNoise as EpisodeTouchNoise
+from .noise import TouchNoise as TouchNoise

@@ -1,0 +1,139 @@
+"""Touch images: how deep the object lies inside each finger's undeformed skin, seen from the finger's camera.
+
+Rays run from the pinhole to the points of the undeformed skin and are cast in the object's frame against its exact
+mesh, so nothing is rebuilt when the object moves. Image axes: columns along pad x, rows along pad y, so row 0 is the
+fingertip's end (tcp +z). Pixels outside the pad's disc are 0.
+"""
+
+import numpy as np
+import open3d as o3d
+import trimesh
+from numpy.typing import NDArray
+
+from .finger import TacTipFinger
+
+MAX_DEPTH_M = 0.005
+"""Indentation that gives gray level 255 [m]. The map is linear: 51 levels per millimetre, clipped above."""
+
+
+def to_gray(indentation_m: NDArray[np.floating]) -> NDArray[np.uint8]:
+    """Map indentation [m] linearly to gray levels: 0 mm is 0, `MAX_DEPTH_M` and more is 255; any shape."""
+    return (np.clip(indentation_m, 0, MAX_DEPTH_M) * (255 / MAX_DEPTH_M) + 0.5).astype(np.uint8)
+
+
+def from_gray(gray: NDArray[np.uint8]) -> NDArray[np.float32]:
+    """Inverse of `to_gray` up to its rounding of 0.01 mm [m]."""
+    return gray.astype(np.float32) * np.float32(MAX_DEPTH_M / 255)
+
+
+def disc_mask(size: int) -> NDArray[np.bool_]:
+    """Pixels inside the inscribed disc, shape (size, size)."""
+    centres = _pixel_centres(size)
+    return np.square(centres[:, None]) + np.square(centres[None, :]) <= 1
+
+
+class TactileCamera:
+    """Takes the touch images of both fingers against one object.
+
+    Args:
+        mesh: The object's exact surface in its own frame [m]; need not be watertight.
+        finger: Shape of the fingertip.
+        size: Width and height of an image [pixels].
+        yaw_rad: Mounting error of the left and right camera about the pad's normal [rad].
+        shift_px: Mounting error of the image, (columns, rows) of the left and right camera [pixels], shape (2, 2).
+    """
+
+    def __init__(
+        self, mesh: trimesh.Trimesh, finger: TacTipFinger | None = None, size: int = 64
+    ) -> None:
+        if size < 8:
+            raise ValueError(f"A touch image needs at least 8 pixels a side, got {size}.")
+        self.finger = finger or TacTipFinger()
+        self.size = size
+        self.mask = disc_mask(size)
+        self._scene = o3d.t.geometry.RaycastingScene(nthreads=1)
+        self._scene.add_triangles(
+            o3d.core.Tensor(np.asarray(mesh.vertices, dtype=np.float32)),
+            o3d.core.Tensor(np.asarray(mesh.faces, dtype=np.uint32)),
+        )
+        self._pixels = np.flatnonzero(self.mask)
+        self.mount(np.zeros(2), np.zeros((2, 2)))
+
+    def mount(self, yaw_rad: NDArray[np.floating], shift_px: NDArray[np.floating]) -> None:
+        """Mount the cameras with an error: the picture turns by `yaw_rad` (2,) and moves by `shift_px` (2, 2)."""
+        slopes = _slopes(self.finger, self.size, self._pixels, yaw_rad, shift_px)
+        depth = self.finger.skin_depth(slopes.reshape(-1, 2)).reshape(slopes.shape[:2])
+        on_pad = np.linalg.norm(slopes, axis=-1) <= self.finger.tan_half_fov
+        # Rays beside the pad's disc see its frame, never the object: they end at once.
+        self._skin_depth = np.where(on_pad, depth, 1e-9).astype(np.float32)
+        self._to_skin = np.concatenate(
+            [slopes * self._skin_depth[..., None], self._skin_depth[..., None]], axis=-1
+        ).astype(np.float32)
+
+    def indentation(self, T_object_pad: NDArray[np.floating]) -> NDArray[np.float32]:
+        """Depth of the object inside the skin, along the pad's normal [m], shape (2, size, size).
+
+        Args:
+            T_object_pad: Poses of the left and right pad in the object's frame, shape (2, 4, 4).
+        """
+        images = np.zeros((2, self.size * self.size), dtype=np.float32)
+        fingers = np.flatnonzero(self._may_touch(T_object_pad))
+        if fingers.size == 0:
+            return images.reshape(2, self.size, self.size)
+        rays = np.concatenate([self._rays(finger, T_object_pad[finger]) for finger in fingers])
+        # Most rays meet nothing before the skin, and "anything before t = 1?" is far cheaper than "where?".
+        blocked = self._scene.test_occlusions(
+            o3d.core.Tensor.from_numpy(rays), 0.0, 1.0, nthreads=1
+        ).numpy()
+        hit = np.flatnonzero(blocked)
+        if hit.size:
+            cast = self._scene.cast_rays(o3d.core.Tensor.from_numpy(rays[hit]), nthreads=1)
+            which = fingers[hit // self._pixels.size]
+            pixel = hit % self._pixels.size
+            fraction = np.minimum(cast["t_hit"].numpy(), 1)  # of the way from the pinhole to the skin
+            images[which, self._pixels[pixel]] = (1 - fraction) * self._skin_depth[which, pixel]
+        return images.reshape(2, self.size, self.size)
+
+    def gray(self, indentation_m: NDArray[np.floating]) -> NDArray[np.uint8]:
+        """Gray images of an indentation [m], see `to_gray`."""
+        return to_gray(indentation_m)
+
+    def _rays(self, finger: int, T_object_pad: NDArray[np.floating]) -> NDArray[np.float32]:
+        """Rays of one finger from pinhole (t = 0) to undeformed skin (t = 1), object frame, shape (num_pixels, 6)."""
+        rotation = T_object_pad[:3, :3]
+        rays = np.empty((self._pixels.size, 6), dtype=np.float32)
+        rays[:, :3] = T_object_pad[:3, 3] - rotation[:, 2] * self.finger.camera_distance_m
+        np.matmul(self._to_skin[finger], rotation.T.astype(np.float32), out=rays[:, 3:])
+        return rays
+
+    def _may_touch(self, T_object_pad: NDArray[np.floating]) -> NDArray[np.bool_]:
+        """Whether the object reaches a sphere around each pad's rays, shape (2,): a cheap, safe first test."""
+        sag = self.finger.sagitta(self.finger.pad_radius_m)
+        back = self.finger.camera_distance_m
+        # the smallest sphere through the pinhole and the rim of the disc; the apex lies inside it
+        centre = -back + (self.finger.pad_radius_m**2 + (back - sag) ** 2) / (2 * (back - sag))
+        points = T_object_pad[:, :3, 3] + centre * T_object_pad[:, :3, 2]
+        distance = self._scene.compute_distance(
+            o3d.core.Tensor.from_numpy(points.astype(np.float32)), nthreads=1
+        ).numpy()
+        return distance <= max(centre + back, -centre)
+
+
+def _pixel_centres(size: int) -> NDArray[np.float64]:
+    return (np.arange(size) + 0.5) * (2 / size) - 1
+
+
+def _slopes(
+    finger: TacTipFinger,
+    size: int,
+    pixels: NDArray[np.integer],
+    yaw_rad: NDArray[np.floating],
+    shift_px: NDArray[np.floating],
+) -> NDArray[np.float64]:
+    """Ray directions (x / z, y / z) of both cameras in the pad frame, shape (2, num_pixels, 2)."""
+    centres = _pixel_centres(size)
+    image = np.stack([centres[pixels % size], centres[pixels // size]], axis=-1)
+    moved = image[None] - np.asarray(shift_px)[:, None, :] * (2 / size)
+    c, s = np.cos(yaw_rad), np.sin(yaw_rad)
+    turn = np.stack([np.stack([c, s], -1), np.stack([-s, c], -1)], axis=-2)  # image to pad: by -yaw
+    return finger.tan_half_fov * np.einsum("fij,fpj->fpi", turn, moved)
