@@ -18,6 +18,7 @@ VERBS = "lerobot_neuraltouch.verbs"
 BENCHES = "lerobot_neuraltouch.benches"
 TRACEBACK = "NEURALTOUCH_TRACEBACK"
 """Set this variable to 1 to see the whole traceback of an error."""
+YAML_WORDS = frozenset({"on", "off", "yes", "no", "y", "n"})
 
 
 def main() -> None:
@@ -49,11 +50,15 @@ def find_entry_points(group: str) -> dict[str, EntryPoint]:
 
 
 def normalise_flag(argument: str) -> str:
-    """Turn the dashes inside a flag's name into underscores and leave its value alone."""
+    """Turn the dashes inside a flag's name into underscores and leave its value what it says.
+
+    draccus reads values as YAML 1.1, where a bare `off` is the boolean false; quotes keep it a word.
+    """
     if not argument.startswith("--") or argument == "--":
         return argument
     name, equals, value = argument[2:].partition("=")
-    return f"--{name.replace('-', '_')}{equals}{value}"
+    quoted = f"'{value}'" if value.lower() in YAML_WORDS else value
+    return f"--{name.replace('-', '_')}{equals}{quoted}"
 
 
 def summary_of(entry: EntryPoint) -> str:
@@ -87,7 +92,9 @@ def _call(entry: EntryPoint, program: str, flags: list[str]) -> int:
     except (ValueError, FileNotFoundError, DraccusException) as error:
         if os.environ.get(TRACEBACK) == "1":
             raise
-        print(f"{program}: error: {' '.join(str(error).split())}", file=sys.stderr)
+        # draccus hides why a config refused its values behind "couldn't instantiate".
+        reason = error.__cause__ if isinstance(error, DraccusException) else None
+        print(f"{program}: error: {' '.join(str(reason or error).split())}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
         print(f"{program}: interrupted", file=sys.stderr)

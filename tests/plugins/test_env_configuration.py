@@ -1,0 +1,115 @@
+"""`--env.type=neuraltouch`: settings, features and vector environments for LeRobot's own commands."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import draccus
+import numpy as np
+import pytest
+from lerobot.configs import FeatureType
+from lerobot.envs.configs import EnvConfig
+from lerobot.envs.utils import NEW_ROLLOUT_OPTION, env_to_policy_features, preprocess_observation
+
+from lerobot_env_neuraltouch import NeuralTouchEnv
+from lerobot_neuraltouch import features
+
+TASKS = "RefineMugRim,RefineBottleHead"
+
+
+@dataclass
+class Command:
+    env: EnvConfig
+
+
+def parse(*flags: str) -> EnvConfig:
+    return draccus.parse(Command, args=["--env.type=neuraltouch", *flags]).env
+
+
+def test_flags_choose_tasks_and_settings() -> None:
+    env = parse(
+        "--env.task=RefineMugRim, RefineBottleHead", "--env.start=perception", "--env.noise=off"
+    )
+    assert isinstance(env, NeuralTouchEnv)
+    assert env.task_names == ["RefineMugRim", "RefineBottleHead"]
+    assert env.gym_kwargs["start"] == "perception"
+    assert env.gym_kwargs["noise"] == "off"
+
+
+def test_the_config_survives_a_checkpoint() -> None:
+    """lerobot-train stores the config in train_config.json and reads it on --resume."""
+    command = Command(parse(f"--env.task={TASKS}", "--env.image_size=32"))
+    assert draccus.decode(Command, draccus.encode(command)) == command
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"task": "RefineMugRim,Grasp"}, "Unknown task 'Grasp'. Available: RefineBottleHead, Ref"),
+        ({"task": ""}, "Unknown task ''. Available"),
+        ({"start": "far"}, "Unknown start 'far'. Available: perturbed, perception"),
+        ({"split": "all"}, "Unknown split"),
+        ({"noise": "loud"}, "Unknown noise"),
+        ({"calibration": "poor"}, "Unknown calibration"),
+        ({"fps": 30}, "fps must be 10, got 30"),
+        ({"image_size": 0}, "image_size"),
+        ({"num_objects": 0}, "num_objects"),
+    ],
+)
+def test_a_wrong_setting_is_refused_by_name(settings: dict, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        NeuralTouchEnv(**settings)
+
+
+def test_a_missing_object_file_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError, match="object_path"):
+        NeuralTouchEnv(object_path=str(tmp_path / "none.yaml"))
+
+
+def test_a_policy_sees_the_contracts_features() -> None:
+    seen = env_to_policy_features(NeuralTouchEnv(image_size=48))
+    assert {key: feature.shape for key, feature in seen.items()} == {
+        features.ACTION: (7,),
+        features.STATE: (7,),
+        features.TACTILE_LEFT: (3, 48, 48),
+        features.TACTILE_RIGHT: (3, 48, 48),
+        features.POINT_CLOUD: (1024, 3),
+        features.PHASE: (1,),
+    }
+    assert seen[features.TACTILE_LEFT].type is FeatureType.VISUAL
+    assert not any("/" in key for key in NeuralTouchEnv().features)  # dataset columns hold none
+
+
+@pytest.fixture(scope="module")
+def environments() -> dict:
+    env = NeuralTouchEnv(task=TASKS, num_objects=1, noise="off")
+    made = env.create_envs(n_envs=2, use_async_envs=False)
+    yield made
+    for suite in made.values():
+        suite[0].close()
+
+
+def test_each_task_is_a_suite_of_its_own(environments: dict) -> None:
+    assert list(environments) == TASKS.split(",")
+    for task, suite in environments.items():
+        env = suite[0]
+        assert env.num_envs == 2
+        assert env.unwrapped.metadata["render_fps"] == features.CONTROL_HZ
+        assert list(env.call("task_description")) == [features.TASKS[task].text] * 2
+        assert len(set(env.call("_max_episode_steps"))) == 1
+
+
+def test_observations_arrive_under_the_contracts_names(environments: dict) -> None:
+    env = environments["RefineMugRim"][0]
+    raw, info = env.reset(seed=[0, 1], options={NEW_ROLLOUT_OPTION: True})
+    seen = preprocess_observation(raw)
+    assert {key: tuple(value.shape[1:]) for key, value in seen.items()} == {
+        key: feature.shape
+        for key, feature in env_to_policy_features(NeuralTouchEnv()).items()
+        if key != features.ACTION
+    }
+    assert not np.any(info["is_success"])
+    action = np.tile(env.single_action_space.low * 0.0, (2, 1))
+    action[:, 6] = features.MAX_FINGER_DISTANCE
+    _, reward, _, _, info = env.step(action)
+    assert reward.shape == (2,)
+    assert "is_success" in info or "is_success" in info["final_info"]
