@@ -18,7 +18,7 @@ TABLE_MARGIN_M = 0.005
 """Points less than this above the table belong to it: 4 sigma of the nominal depth noise at a camera distance of 0.45 m."""
 VOXEL_M = 0.006
 """Grid in which points are counted and joined to clusters."""
-MAX_CLUSTERED = 12_000
+MAX_CLUSTERED = 6_000
 """Larger clouds are thinned before the search for clusters, to keep it quick."""
 
 

@@ -1,0 +1,174 @@
+"""Contact errors: hand-worked numbers, laws, and a brute-force search."""
+
+import numpy as np
+import pytest
+from numpy.testing import assert_allclose
+from scipy.spatial.transform import Rotation
+
+from lerobot_neuraltouch import se3
+from lerobot_neuraltouch.objects.catalogue import make_object
+from lerobot_neuraltouch.objects.contact import ContactFeature
+
+RIM_CONSTRAINED = ("y", "z", "rx", "ry", "rz")
+
+
+def about(axis: int, angle_deg: float) -> np.ndarray:
+    return se3.transform(Rotation.from_rotvec(np.deg2rad(angle_deg) * np.eye(3)[axis]))
+
+
+def shift(x: float = 0.0, y: float = 0.0, z: float = 0.0) -> np.ndarray:
+    return se3.transform(None, (x, y, z))
+
+
+@pytest.fixture(scope="module")
+def rim() -> ContactFeature:
+    """Three quarters of a circle of radius 40 mm about z at height 90 mm, opposite the handle at +x."""
+    T_front = se3.transform(np.array([[0, 1, 0], [1, 0, 0], [0, 0, -1.0]]), (0.04, 0.0, 0.09))
+    knots = np.stack([about(2, turn) @ T_front for turn in np.linspace(45.0, 315.0, 9)])
+    return ContactFeature("mug_rim", knots, 0.004, RIM_CONSTRAINED)
+
+
+@pytest.fixture(scope="module")
+def head() -> ContactFeature:
+    pose = se3.transform(np.diag([1.0, -1.0, -1.0]), (0.0, 0.0, 0.2))
+    return ContactFeature("bottle_head", pose[None], 0.03, ("x", "y", "z", "rx", "ry"))
+
+
+def test_ideal_poses_have_no_error(rim: ContactFeature, head: ContactFeature) -> None:
+    rng = np.random.default_rng(0)
+    for feature in (rim, head):
+        for _ in range(50):
+            error = feature.nearest(feature.sample(rng))
+            assert error.pos_error_m < 1e-6  # a parabola through samples 0.2 mm apart
+            assert error.cos_error < 1e-9
+
+
+def test_moving_along_the_rim_is_free_and_reported(rim: ContactFeature) -> None:
+    T = rim.poses[4]
+    moved = about(2, np.rad2deg(0.003 / 0.04)) @ T  # 3 mm of arc at 40 mm radius
+    error = rim.nearest(moved)
+    assert error.pos_error_m < 1e-6
+    assert error.angle_rad < 1e-5
+    assert_allclose(error.along_m - rim.nearest(T).along_m, 0.003, atol=1e-6)
+
+
+def test_two_millimetres_across_the_wall_count(rim: ContactFeature) -> None:
+    error = rim.nearest(rim.poses[3] @ shift(y=0.002))
+    assert_allclose(error.pos_error_m, 0.002, atol=1e-7)
+    assert error.cos_error < 1e-9
+    assert_allclose(rim.nearest(rim.poses[3] @ shift(y=0.003, z=0.004)).pos_error_m, 0.005, atol=1e-7)
+
+
+def test_tilts_count(rim: ContactFeature, head: ContactFeature) -> None:
+    for feature in (rim, head):
+        error = feature.nearest(feature.poses[0 if len(feature.poses) == 1 else 4] @ about(0, 5.0))
+        assert_allclose(np.rad2deg(error.angle_rad), 5.0, atol=1e-4)
+        assert_allclose(error.cos_error, 1.0 - np.cos(np.deg2rad(5.0)), atol=1e-8)
+        assert error.pos_error_m < 1e-7
+
+
+def test_yaw_at_the_rim_is_shared_with_the_place_along_it(rim: ContactFeature) -> None:
+    """Minimise (40 d)^2 + ((yaw - d) / 2 deg)^2 over the turn d: d = yaw k / (1 + k) with k = 1 / (40 * 0.0349)^2."""
+    yaw, k = 6.0, 1.0 / (40.0 * np.deg2rad(2.0)) ** 2
+    T = rim.poses[4] @ about(2, yaw)
+    error = rim.nearest(T)
+    left = yaw / (1.0 + k)
+    assert_allclose(np.rad2deg(error.angle_rad), left, atol=0.02)  # an arc is not quite straight
+    # The origin moved along the tangent, which is free; what remains is the arc's sagitta.
+    assert error.pos_error_m < 0.0002
+
+
+def test_any_spin_about_a_lid_is_as_good(head: ContactFeature) -> None:
+    for spin in (-170.0, -20.0, 0.5, 90.0, 180.0):
+        error = head.nearest(head.poses[0] @ about(2, spin) @ about(1, 3.0))
+        assert_allclose(np.rad2deg(error.angle_rad), 3.0, atol=1e-5)
+        assert error.pos_error_m < 1e-9
+
+
+def test_upside_down_is_the_worst(head: ContactFeature) -> None:
+    error = head.nearest(head.poses[0] @ about(0, 180.0))
+    assert_allclose(error.cos_error, 2.0, atol=1e-9)
+
+
+def test_beyond_the_end_of_the_curve_the_end_counts(rim: ContactFeature) -> None:
+    error = rim.nearest(about(2, -20.0) @ rim.poses[0])
+    assert_allclose(error.T_object_target, rim.poses[0], atol=1e-9)
+    assert_allclose(error.along_m, -0.5 * rim.length_m)
+    assert_allclose(rim.length_m, 0.04 * np.deg2rad(270.0), rtol=1e-6)
+    # 20 degrees beyond: chord (40 sin 20, 40 (1 - cos 20)) mm in the tangent frame, of which only the second counts.
+    assert_allclose(error.pos_error_m, 0.04 * (1.0 - np.cos(np.deg2rad(20.0))), atol=1e-9)
+
+
+def test_exchanged_fingers_count_at_the_rim_but_not_where_allowed(rim: ContactFeature) -> None:
+    bar = ContactFeature("bar", rim.poses[:1], 0.01, spin180=True)
+    turned = rim.poses[0] @ about(2, 180.0) @ about(0, 2.0)
+    assert_allclose(np.rad2deg(bar.nearest(turned).angle_rad), 2.0, atol=1e-6)
+    assert rim.nearest(turned).cos_error > 0.5
+
+
+def test_nearest_agrees_with_brute_force(rim: ContactFeature) -> None:
+    """No pose on a grid of 0.01 mm along the rim is better than the one found."""
+    rng = np.random.default_rng(1)
+    turns = np.deg2rad(np.linspace(45.0, 315.0, 20001)) - np.deg2rad(45.0)
+    grid = se3.transform(Rotation.from_rotvec(turns[:, None] * [0.0, 0.0, 1.0])) @ rim.poses[0]
+
+    def cost(targets: np.ndarray, T: np.ndarray) -> np.ndarray:
+        relative = se3.inverse(targets) @ T
+        distance = np.linalg.norm(targets[..., :3, 3] - T[:3, 3], axis=-1)
+        return (distance / 1e-3) ** 2 + (se3.rotation_angle(relative) / np.deg2rad(2.0)) ** 2
+
+    for _ in range(10):
+        noise = rng.normal(size=6) * [0.01, 0.01, 0.01, 0.4, 0.4, 0.4]
+        T = rim.sample(rng) @ se3.exp(noise)
+        found = cost(rim.nearest(T).T_object_target, T)
+        best = cost(grid, T).min()
+        assert found <= best * (1.0 + 1e-6) + 1e-9
+
+
+def test_errors_move_with_the_object(rim: ContactFeature) -> None:
+    """A feature and a pose moved by the same transform keep their error."""
+    rng = np.random.default_rng(2)
+    T_move = se3.exp(rng.normal(size=6))
+    moved = ContactFeature("mug_rim", T_move @ rim.poses, 0.004, RIM_CONSTRAINED)
+    for _ in range(5):
+        T = rim.sample(rng) @ se3.exp(rng.normal(size=6) * 0.01)
+        here, there = rim.nearest(T), moved.nearest(T_move @ T)
+        assert_allclose(there.pos_error_m, here.pos_error_m, atol=1e-7)
+        assert_allclose(there.angle_rad, here.angle_rad, atol=1e-5)
+        assert_allclose(there.along_m, here.along_m, atol=1e-6)
+
+
+def test_a_set_of_poses_is_not_a_curve(rim: ContactFeature) -> None:
+    points = ContactFeature("handle", rim.poses[[0, 8]], 0.01, connected=False)
+    error = points.nearest(rim.poses[1])
+    assert_allclose(error.T_object_target, rim.poses[0])
+    assert error.along_m == 0.0
+
+
+def test_targets_lie_where_the_definition_says() -> None:
+    """Rim edge 3 mm above the pad centre, wall between the pads, left pad inside; lid centred."""
+    mug, bottle = make_object("mug", "test", 0), make_object("bottle", "test", 0)
+    height = mug.mesh.bounds[1, 2]
+    for T in mug.features["mug_rim"].curve(7):
+        outwards = T[:3, 3] * [1.0, 1.0, 0.0]
+        assert T[:3, 1] @ outwards > 0.98 * np.linalg.norm(outwards)
+        assert T[2, 2] < -0.98
+        assert_allclose(height - T[2, 3], 0.003, atol=1e-4)
+        assert_allclose(T[:3, 0], np.cross(T[:3, 1], T[:3, 2]), atol=1e-12)
+    (T,) = bottle.features["bottle_head"].curve()
+    assert_allclose(T[:3, 2], [0.0, 0.0, -1.0])
+    assert_allclose(T[:2, 3], 0.0)
+    assert 0.0049 < bottle.mesh.bounds[1, 2] - T[2, 3] < 0.00601
+
+
+def test_refuses_what_makes_no_feature(rim: ContactFeature) -> None:
+    with pytest.raises(ValueError, match="Available: x, y, z, rx, ry, rz"):
+        ContactFeature("rim", rim.poses, 0.004, ("radial",))
+    with pytest.raises(ValueError, match="at most one of rx, ry, rz"):
+        ContactFeature("rim", rim.poses, 0.004, ("x", "y", "z", "rx"))
+    with pytest.raises(ValueError, match="shape"):
+        ContactFeature("rim", rim.poses[0], 0.004)
+    with pytest.raises(ValueError, match="not a rotation"):
+        ContactFeature("rim", rim.poses * 2.0, 0.004)
+    with pytest.raises(ValueError, match="part_thickness_m"):
+        ContactFeature("rim", rim.poses, -0.004)
