@@ -82,10 +82,7 @@ class TactileCamera:
             return images.reshape(2, self.size, self.size)
         rays = np.concatenate([self._rays(finger, T_object_pad[finger]) for finger in fingers])
         # Most rays meet nothing before the skin, and "anything before t = 1?" is far cheaper than "where?".
-        blocked = self._scene.test_occlusions(
-            o3d.core.Tensor.from_numpy(rays), 0.0, 1.0, nthreads=1
-        ).numpy()
-        hit = np.flatnonzero(blocked)
+        hit = np.flatnonzero(self.blocked(rays))
         if hit.size:
             cast = self._scene.cast_rays(o3d.core.Tensor.from_numpy(rays[hit]), nthreads=1)
             which = fingers[hit // self._pixels.size]
@@ -97,6 +94,12 @@ class TactileCamera:
     def gray(self, indentation_m: NDArray[np.floating]) -> NDArray[np.uint8]:
         """Gray images of an indentation [m], see `to_gray`."""
         return to_gray(indentation_m)
+
+    def blocked(self, rays: NDArray[np.float32]) -> NDArray[np.bool_]:
+        """Whether the object lies on each segment (start, vector) of its frame, shape (num_rays, 6) -> (num_rays,)."""
+        return self._scene.test_occlusions(
+            o3d.core.Tensor.from_numpy(rays), 0.0, 1.0, nthreads=1
+        ).numpy()
 
     def _rays(self, finger: int, T_object_pad: NDArray[np.floating]) -> NDArray[np.float32]:
         """Rays of one finger from pinhole (t = 0) to undeformed skin (t = 1), object frame, shape (num_pixels, 6)."""

@@ -1,0 +1,119 @@
+"""What the wrist camera sees from a stand-off pose: the point cloud of an episode.
+
+The camera sits on the hand and looks along the approach direction; its picture is ray cast against the object's exact
+mesh and the table. A wrong hand-eye calibration turns and shifts the whole cloud, as on a real arm.
+"""
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lerobot_neuraltouch import se3
+from lerobot_neuraltouch.features import start_opening
+from lerobot_neuraltouch.objects.views import orbit_camera, render_depth
+from lerobot_neuraltouch.pointcloud import (
+    D435,
+    CameraIntrinsics,
+    DepthNoise,
+    object_cloud,
+    perturb_depth,
+)
+
+if TYPE_CHECKING:
+    from .workpiece import Workpiece
+
+Array = NDArray[np.float64]
+
+T_TCP_CAMERA = np.array(
+    [[0.0, -1.0, 0.0, 0.06], [1.0, 0.0, 0.0, 0.0], [0.0, 0.0, 1.0, -0.10], [0.0, 0.0, 0.0, 1.0]]
+)
+"""The wrist camera on the hand: 100 mm behind the tcp, 60 mm to its +x side, looking along tcp z; the picture's columns run
+along tcp y. The fingers stay below its field of view."""
+INTRINSICS: CameraIntrinsics = D435
+DISTANCE_M = (0.35, 0.45)
+ELEVATION_RAD = (float(np.deg2rad(30)), float(np.deg2rad(60)))
+"""Stand-off: distance of the camera from the object's centre and its elevation above the horizon."""
+_MAX_LOOKS = 10
+
+
+@dataclass(frozen=True, kw_only=True)
+class Calibration:
+    """Error of the hand-eye calibration, drawn per episode; normal along and about each camera axis."""
+
+    sigma_m: float = 0.0
+    """Of the translation [m]."""
+    sigma_rad: float = 0.0
+    """Of the rotation [rad]."""
+
+    def sample(self, rng: np.random.Generator) -> Array:
+        """Believed camera pose in the true camera's frame, shape (4, 4)."""
+        scale = np.repeat([self.sigma_m, self.sigma_rad], 3)
+        return se3.exp(scale * rng.standard_normal(6))
+
+
+CALIBRATIONS = {
+    "exact": Calibration(),
+    # moves the cloud of an object 0.4 m away by 12 mm (root mean square), about the paper's coarse error
+    "paper": Calibration(sigma_m=0.0055, sigma_rad=float(np.deg2rad(0.75))),
+}
+
+
+@dataclass(frozen=True)
+class View:
+    """One look at the object."""
+
+    T_base_tcp: Array
+    """The stand-off pose of the tcp, shape (4, 4)."""
+    finger_distance_m: float
+    """The skill's start opening [m]."""
+    cloud: NDArray[np.float32]
+    """Observation `point_cloud` in base [m], shape (1024, 3)."""
+
+
+def look(
+    piece: "Workpiece", rng: np.random.Generator, *, noisy: bool, calibration: str
+) -> View:
+    """Draw a stand-off pose and look at the object from there.
+
+    Args:
+        piece: The object in its place.
+        rng: Source of pose, noise and calibration error.
+        noisy: Whether the depth picture has the nominal noise.
+        calibration: Name in `CALIBRATIONS`.
+
+    Raises:
+        ValueError: If the object was not found in any of ten pictures.
+    """
+    noise = DepthNoise() if noisy else DepthNoise.off()
+    error = CALIBRATIONS[calibration].sample(rng)
+    T_base_object = piece.T_base_object
+    for attempt in range(_MAX_LOOKS):
+        T_object_camera = _stand_off(piece, rng)
+        depth = render_depth(piece.item, T_object_camera, INTRINSICS, table=True)
+        if noisy:
+            depth = perturb_depth(depth, noise, rng)
+        T_base_camera = T_base_object @ T_object_camera
+        try:
+            cloud = object_cloud(depth, INTRINSICS, T_base_camera @ error, rng)
+        except ValueError:
+            if attempt == _MAX_LOOKS - 1:
+                raise
+            continue
+        break
+    return View(
+        T_base_camera @ se3.inverse(T_TCP_CAMERA),
+        start_opening(piece.feature.part_thickness_m),
+        cloud,
+    )
+
+
+def _stand_off(piece: "Workpiece", rng: np.random.Generator) -> Array:
+    """T_object_camera of a camera that looks at the middle of the object, shape (4, 4)."""
+    return orbit_camera(
+        np.asarray(piece.item.mesh.bounds, dtype=np.float64).mean(axis=0),
+        rng.uniform(*DISTANCE_M),
+        rng.uniform(-np.pi, np.pi),
+        rng.uniform(*ELEVATION_RAD),
+    )

@@ -1,0 +1,64 @@
+"""The reward of a refine step: named terms, each a plain number, summed with the weights of the same names."""
+
+import dataclasses
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lerobot_neuraltouch.features import PRESS_DEPTH
+
+
+@dataclass(frozen=True, kw_only=True)
+class RewardWeights:
+    """Weight of each term of `reward_terms`."""
+
+    position: float = 1.0
+    angle: float = 1.0
+    press: float = 0.5
+    force: float = 0.2
+    effort: float = 0.05
+    success: float = 10.0
+
+
+def reward_terms(
+    *,
+    pos_error_m: float,
+    angle_rad: float,
+    pad_press_m: NDArray[np.floating],
+    force_n: NDArray[np.floating],
+    action: NDArray[np.floating],
+    is_success: bool,
+) -> dict[str, float]:
+    """Terms of one control step; all are at most 0, but for `success`.
+
+    Args:
+        pos_error_m, angle_rad: Errors along the constrained directions [m, rad].
+        pad_press_m: How far the two skins are pressed in [m], shape (2,).
+        force_n: Largest normal force on each finger in this step [N], shape (2,).
+        action: What was commanded, shape (7,).
+        is_success: Whether the episode ended right.
+
+    Returns:
+        position: -error / 10 mm, minus a second, narrow well of 1 mm.
+        angle: -error / 10 deg, minus a second, narrow well of 2 deg.
+        press: mean distance of the two presses from 2 mm, in units of 2 mm.
+        force: -(largest force over 5 N) / 5 N.
+        effort: -squared twist in units of 10 mm/s and 5 deg/s.
+        success: 1 on the last step of an episode that ended right.
+    """
+    millimetres, degrees = pos_error_m / 1e-3, np.rad2deg(angle_rad)
+    twist = np.concatenate([action[:3] / 0.010, action[3:6] / np.deg2rad(5.0)])
+    return {
+        "position": -millimetres / 10 - (1 - float(np.exp(-((millimetres / 1.0) ** 2)))),
+        "angle": -float(degrees) / 10 - (1 - float(np.exp(-((degrees / 2.0) ** 2)))),
+        "press": -float(np.mean(np.abs(pad_press_m - PRESS_DEPTH))) / PRESS_DEPTH,
+        "force": -max(float(np.max(force_n)) / 5.0 - 1.0, 0.0),
+        "effort": -float(twist @ twist),
+        "success": float(is_success),
+    }
+
+
+def total(terms: dict[str, float], weights: RewardWeights) -> float:
+    """The weighted sum."""
+    return sum(getattr(weights, field.name) * terms[field.name] for field in dataclasses.fields(weights))

@@ -1,0 +1,217 @@
+"""The MuJoCo model: a free-flying two-finger gripper over a table with one object.
+
+The fingertips follow `TacTipFinger`: the skin is a nearly hard ellipsoid on three springs, so that the spring's travel
+is the indentation the camera sees. Only the fingertips collide; hand and stems are drawn. The object's exact mesh is
+drawn, its convex pieces collide. A model holds nothing of an episode, so it is compiled once per object.
+"""
+
+from dataclasses import dataclass
+from functools import lru_cache
+
+import mujoco
+import numpy as np
+import trimesh
+
+from lerobot_neuraltouch.features import MAX_FINGER_DISTANCE
+from lerobot_neuraltouch.objects.model import ObjectModel
+from lerobot_neuraltouch.tactile import TacTipFinger
+
+TIMESTEP_S = 0.002
+VISUAL_GROUP, COLLISION_GROUP = 1, 3
+_MIN_JOINT_DISTANCE = -0.016
+"""The finger joints reach further than any set point [m]: both skins on their stops around a thin wall."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class GripperConfig:
+    """Servos of the free-flying gripper."""
+
+    mass_kg: float = 1.0
+    """Mass of the hand, which sits at the tcp so that the servos do not couple [kg]."""
+    linear_stiffness_n_per_m: float = 40e3
+    """Stiffness of the position servo along each axis [N/m]."""
+    linear_damping_n_s_per_m: float = 438.0
+    """Damping of the position servo [N s/m]: critical. The servo lags by 0.22 mm at 20 mm/s and by nothing at rest."""
+    max_force_n: float = 12.0
+    """Limit of the position servo along each axis [N]: keeps a blocked motion gentle."""
+    angular_stiffness_nm_per_rad: float = 100.0
+    """Stiffness of the rotation servo [Nm/rad]."""
+    angular_damping_nm_s_per_rad: float = 3.0
+    """Damping of the rotation servo [Nm s/rad]."""
+    max_torque_nm: float = 0.25
+    """Limit of the rotation servo about each axis [Nm]."""
+    grip_stiffness_n_per_m: float = 2000.0
+    """Grip force per gap between the set point and the actual finger distance [N/m]."""
+    grip_damping_n_s_per_m: float = 47.0
+    """Damping of the grip servo [N s/m]: critical."""
+    max_grip_force_n: float = 20.0
+    """Limit of the grip force [N]."""
+    grip_slew_m_per_s: float = 0.05
+    """Fastest change of the servo's finger distance [m/s]: a set point far away is approached at this speed."""
+    finger_mass_kg: float = 0.55
+    """Moving mass of each finger with its drive [kg]."""
+
+
+@lru_cache(maxsize=256)
+def compile_model(
+    item: ObjectModel, finger: TacTipFinger, gripper: GripperConfig, free: bool
+) -> mujoco.MjModel:
+    """Compile the scene of one object. Treat the result as read only: it is shared.
+
+    Args:
+        item: The object.
+        finger: Both fingertips.
+        gripper: The servos.
+        free: Whether the object can move: a free joint, held by the equality `fixture` until that is switched off.
+            Otherwise it is a mocap body: cheaper, and its place is still free to choose per episode.
+    """
+    spec = mujoco.MjSpec.from_string(_scene_xml(finger, gripper))
+    _add_object(spec, item, free)
+    return spec.compile()
+
+
+def _add_object(spec: mujoco.MjSpec, item: ObjectModel, free: bool) -> None:
+    body = spec.worldbody.add_body(name="object", mocap=not free)
+    if free:
+        body.add_freejoint(name="object")
+        fixture = spec.add_equality(
+            name="fixture",
+            type=mujoco.mjtEq.mjEQ_WELD,
+            objtype=mujoco.mjtObj.mjOBJ_BODY,
+            name1="object",
+            name2="world",
+        )
+        fixture.solref = [0.004, 1.0]
+        fixture.solimp = [0.99, 0.999, 0.0001, 0.5, 2]
+    spec.add_mesh(name="visual", uservert=_vertices(item.mesh), userface=_faces(item.mesh), inertia=_SHELL)
+    body.add_geom(
+        type=mujoco.mjtGeom.mjGEOM_MESH,
+        meshname="visual",
+        contype=0,
+        conaffinity=0,
+        group=VISUAL_GROUP,
+        density=0,
+        rgba=[0.85, 0.78, 0.66, 1],
+    )
+    # The pieces may overlap a little; only the total mass matters.
+    density = item.mass_kg / sum(piece.convex_hull.volume for piece in item.pieces)
+    for index, piece in enumerate(item.pieces):
+        name = f"piece{index}"
+        spec.add_mesh(name=name, uservert=_vertices(piece))
+        body.add_geom(
+            type=mujoco.mjtGeom.mjGEOM_MESH,
+            meshname=name,
+            name=name,
+            contype=2,
+            conaffinity=1,
+            group=COLLISION_GROUP,
+            density=density,
+            friction=[0.6, 0.005, 0.0001],
+            solref=[0.006, 1.0],
+            rgba=[0.5, 0.6, 0.8, 0.4],
+        )
+
+
+_SHELL = mujoco.mjtMeshInertia.mjMESH_INERTIA_SHELL  # drawn only, and a user's mesh may be open
+
+
+def _vertices(mesh: trimesh.Trimesh) -> list[float]:
+    return np.asarray(mesh.vertices, dtype=np.float64).ravel().tolist()
+
+
+def _faces(mesh: trimesh.Trimesh) -> list[int]:
+    return np.asarray(mesh.faces, dtype=np.int32).ravel().tolist()
+
+
+def _scene_xml(finger: TacTipFinger, gripper: GripperConfig) -> str:
+    force, torque, grip = gripper.max_force_n, gripper.max_torque_nm, gripper.max_grip_force_n
+    slides = "".join(
+        f'<joint name="base_{axis}" type="slide" axis="{direction}"/>'
+        for axis, direction in zip("xyz", _AXES, strict=True)
+    )
+    linear = "".join(
+        f'<intvelocity name="base_{axis}" joint="base_{axis}" kp="{gripper.linear_stiffness_n_per_m}" '
+        f'kv="{gripper.linear_damping_n_s_per_m}" forcerange="{-force} {force}" actrange="-1 1"/>'
+        for axis in "xyz"
+    )
+    angular = "".join(
+        f'<intvelocity name="base_r{axis}" joint="base_rot" gear="{direction} 0 0 0" '
+        f'kp="{gripper.angular_stiffness_nm_per_rad}" kv="{gripper.angular_damping_nm_s_per_rad}" '
+        f'forcerange="{-torque} {torque}" actrange="-3 3"/>'
+        for axis, direction in zip("xyz", _AXES, strict=True)
+    )
+    return f"""
+<mujoco model="gym_neuraltouch">
+  <option timestep="{TIMESTEP_S}" integrator="implicitfast" cone="elliptic" impratio="300" iterations="50"
+          ls_iterations="50"><flag autoreset="disable"/></option>
+  <visual><global offwidth="1280" offheight="960"/><map znear="0.005"/><headlight ambient=".4 .4 .4"/></visual>
+  <statistic center="0 0 0.1" extent="0.5"/>
+  <default>
+    <default class="finger"><geom contype="1" conaffinity="2" priority="1" condim="4" group="{VISUAL_GROUP}"
+      friction="{finger.friction} {finger.torsional_friction_m} .0001" solref=".004 1" solimp=".95 .99 .001"/></default>
+    <default class="skin"><geom contype="1" conaffinity="2" priority="1" condim="4" group="{VISUAL_GROUP}"
+      friction="{finger.friction} {finger.torsional_friction_m} .0001" solref=".006 1" solimp=".95 .99 .001"
+      mass="{finger.pad_mass_kg}"/></default>
+    <default class="drawn"><geom contype="0" conaffinity="0" mass="0" group="{VISUAL_GROUP}" rgba=".35 .37 .4 1"/></default>
+  </default>
+  <worldbody>
+    <light pos="0.2 -0.5 1.2" dir="-0.1 0.4 -1" directional="true" diffuse=".6 .6 .6"/>
+    <geom name="table" type="plane" size="1 1 .05" contype="3" conaffinity="3" friction=".6 .005 .0001"
+          group="{VISUAL_GROUP}" rgba=".55 .6 .65 1"/>
+    <body name="anchor" mocap="true">
+      <body name="base" gravcomp="1">
+        <inertial pos="0 0 0" mass="{gripper.mass_kg}" diaginertia=".0010 .0010 .0017"/>
+        {slides}
+        <joint name="base_rot" type="ball"/>
+        <geom class="drawn" type="box" size=".030 .050 .020" pos="0 0 -.110"/>
+        <site name="tcp" size=".001" group="4"/>
+        {_finger_xml(finger, gripper, "left", -1)}
+        {_finger_xml(finger, gripper, "right", 1)}
+      </body>
+    </body>
+  </worldbody>
+  <tendon><fixed name="distance"><joint joint="left" coef="1"/><joint joint="right" coef="1"/></fixed></tendon>
+  <equality><joint joint1="left" joint2="right" polycoef="0 1 0 0 0" solref=".004 1"/></equality>
+  <actuator>
+    {linear}{angular}
+    <intvelocity name="grip" tendon="distance" kp="{gripper.grip_stiffness_n_per_m}"
+      kv="{gripper.grip_damping_n_s_per_m}" forcerange="{-grip} {grip}"
+      actrange="{_MIN_JOINT_DISTANCE} {MAX_FINGER_DISTANCE}"/>
+  </actuator>
+  <sensor>
+    <touch name="left_pad" site="left_pad"/><touch name="left_core" site="left_core"/>
+    <touch name="right_pad" site="right_pad"/><touch name="right_core" site="right_core"/>
+  </sensor>
+</mujoco>"""
+
+
+def _finger_xml(finger: TacTipFinger, gripper: GripperConfig, name: str, side: int) -> str:
+    """One finger in tcp axes; `side` is the sign of its place along y. The body's origin is the skin's apex."""
+    half_x, half_y, half_z = finger.core_half_size_m  # pad axes: pad y lies along tcp z, the normal along tcp y
+    core_y = side * (finger.core_depth_m + half_z)
+    normal, shear, mass = finger.normal_stiffness_n_per_m, finger.shear_stiffness_n_per_m, finger.pad_mass_kg
+    stop = 'solreflimit=".006 1" solimplimit=".95 .99 .0005"'
+    spring = f'type="slide" {stop} range="{-finger.max_shear_m} {finger.max_shear_m}"'
+    shear_spring = f'{spring} stiffness="{shear}" damping="{2 * np.sqrt(shear * mass)}"'
+    a, c = finger.skin_radius_m, finger.skin_height_m
+    return f"""
+<body name="{name}" gravcomp="1">
+  <joint name="{name}" type="slide" axis="0 {side} 0" armature="{gripper.finger_mass_kg - 0.05}"
+    range="{_MIN_JOINT_DISTANCE / 2} {MAX_FINGER_DISTANCE / 2}"/>
+  <geom class="finger" name="{name}_core" type="box" size="{half_x} {half_z} {half_y}" pos="0 {core_y} 0"
+    mass=".05" rgba=".2 .2 .22 1"/>
+  <geom class="drawn" type="box" size=".008 {half_z} .040" pos="0 {core_y} -.050"/>
+  <site name="{name}_core" size=".05" group="4"/>
+  <body name="{name}_pad" gravcomp="1">
+    <joint name="{name}_normal" type="slide" axis="0 {side} 0" stiffness="{normal}"
+      damping="{2 * np.sqrt(normal * mass)}" range="-.0005 {finger.max_travel_m}" {stop}/>
+    <joint name="{name}_shear_x" axis="1 0 0" {shear_spring}/>
+    <joint name="{name}_shear_z" axis="0 0 1" {shear_spring}/>
+    <geom class="skin" name="{name}_skin" type="ellipsoid" size="{a} {c} {a}" pos="0 {side * c} 0"
+      rgba=".1 .1 .12 1"/>
+    <site name="{name}_pad" size=".05" group="4"/>
+  </body>
+</body>"""
+
+
+_AXES = ("1 0 0", "0 1 0", "0 0 1")

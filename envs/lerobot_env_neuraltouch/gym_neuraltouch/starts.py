@@ -1,0 +1,131 @@
+"""Where an episode begins: a perturbed pose around the ideal contact that closing the fingers can feel."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lerobot_neuraltouch import se3
+from lerobot_neuraltouch.features import start_opening
+from lerobot_neuraltouch.objects.contact import DIRECTIONS, ContactFeature
+from lerobot_neuraltouch.objects.model import ObjectModel
+from lerobot_neuraltouch.tactile import TactileCamera
+
+Array = NDArray[np.float64]
+
+
+@dataclass(frozen=True, kw_only=True)
+class PerturbationConfig:
+    """How far a perturbed start lies from the ideal contact, along the feature's constrained directions."""
+
+    min_offset_m: float = 0.005
+    """Smallest translation [m]."""
+    max_offset_m: float = 0.020
+    """Largest translation [m]; uniform between the two, in a uniform direction."""
+    max_angle_rad: float = float(np.deg2rad(12.0))
+    """Largest rotation [rad]; uniform from zero, about a uniform axis."""
+    clearance_m: float = 0.001
+    """Smallest distance of a finger from object and table [m]."""
+    min_overlap: float = 0.1
+    """Smallest share of the disc swept by the pads that meets the part."""
+    max_draws: int = 2000
+    """Draws before giving up."""
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.min_offset_m <= self.max_offset_m:
+            raise ValueError(
+                f"Offsets must satisfy 0 <= min_offset_m <= max_offset_m, got {self.min_offset_m}, {self.max_offset_m}."
+            )
+
+
+@dataclass(frozen=True)
+class PerturbedStart:
+    """An accepted start."""
+
+    T_object_tcp: Array
+    """Pose of the tcp in the object's frame, shape (4, 4)."""
+    finger_distance_m: float
+    """The skill's start opening [m]."""
+    acceptance_rate: float
+    """One over the number of poses drawn."""
+
+
+def draw_perturbed_start(
+    item: ObjectModel,
+    feature: ContactFeature,
+    config: PerturbationConfig,
+    rng: np.random.Generator,
+    sweep: "PadSweep",
+    is_clear: Callable[[Array, float], bool],
+) -> PerturbedStart:
+    """Draw poses around ideal contacts until the part lies between the pads and no finger is near anything.
+
+    Args:
+        item, feature: The object and the contact.
+        config: Size of the perturbation.
+        rng: Source of the draws.
+        sweep: Tells whether the part lies between the pads.
+        is_clear: Whether the fingers keep the clearance at (T_object_tcp, finger distance).
+
+    Raises:
+        RuntimeError: If no draw was accepted.
+    """
+    opening = start_opening(feature.part_thickness_m)
+    for draw in range(1, config.max_draws + 1):
+        T = perturb(feature.sample(rng), feature.constrained, config, rng)
+        if sweep.overlap(T, opening) >= config.min_overlap and is_clear(T, opening):
+            return PerturbedStart(T, opening, 1 / draw)
+    raise RuntimeError(
+        f"No perturbed start in {config.max_draws} draws for feature '{feature.name}' of '{item.name}': "
+        "is there room for the fingers around this contact?"
+    )
+
+
+def perturb(
+    T_object_target: Array,
+    constrained: tuple[str, ...],
+    config: PerturbationConfig,
+    rng: np.random.Generator,
+) -> Array:
+    """Move an ideal pose away along its constrained directions, shape (4, 4)."""
+    free = np.array([name in constrained for name in DIRECTIONS], dtype=np.float64)
+    offset = _unit(rng.standard_normal(3) * free[:3])
+    offset *= rng.uniform(config.min_offset_m, config.max_offset_m)
+    rotation = _unit(rng.standard_normal(3) * free[3:]) * rng.uniform(0, config.max_angle_rad)
+    shift = se3.transform(translation=T_object_target[:3, :3] @ offset)
+    turn = se3.exp(np.concatenate([np.zeros(3), rotation]))
+    return shift @ T_object_target @ turn
+
+
+class PadSweep:
+    """The discs that closing pads sweep along tcp y, tested against the object's exact mesh."""
+
+    def __init__(self, camera: TactileCamera, num_rings: int = 4) -> None:
+        self._camera = camera
+        self._points = _disc(camera.finger.pad_radius_m, num_rings)
+
+    def overlap(self, T_object_tcp: Array, finger_distance_m: float) -> float:
+        """Share of the disc whose lines between the two pads meet the object, in [0, 1]."""
+        R = T_object_tcp[:3, :3]
+        rays = np.empty((len(self._points), 6), dtype=np.float32)
+        rays[:, :3] = T_object_tcp[:3, 3] + self._points @ R[:, [0, 2]].T
+        rays[:, :3] -= finger_distance_m / 2 * R[:, 1]
+        rays[:, 3:] = finger_distance_m * R[:, 1]
+        return float(np.mean(self._camera.blocked(rays)))
+
+
+def _disc(radius: float, num_rings: int) -> Array:
+    """Points of equal weight on a disc, shape (num_points, 2)."""
+    points = [
+        (radius * (ring + 0.5) / num_rings, 2 * np.pi * k / (6 * ring + 3))
+        for ring in range(num_rings)
+        for k in range(6 * ring + 3)
+    ]
+    r, angle = np.array(points).T
+    return np.stack([r * np.cos(angle), r * np.sin(angle)], axis=-1)
+
+
+def _unit(vector: Array) -> Array:
+    length = np.linalg.norm(vector)
+    return vector / length if length > 0 else vector

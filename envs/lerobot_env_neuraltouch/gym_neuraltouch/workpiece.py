@@ -1,0 +1,150 @@
+"""One object ready for episodes: its simulation, its touch cameras and its contact."""
+
+import copy
+from dataclasses import dataclass
+from functools import cached_property
+
+import mujoco
+import numpy as np
+from numpy.typing import NDArray
+
+from lerobot_neuraltouch import se3
+from lerobot_neuraltouch.features import Task
+from lerobot_neuraltouch.objects.catalogue import make_object
+from lerobot_neuraltouch.objects.contact import DIRECTIONS, ContactError, ContactFeature
+from lerobot_neuraltouch.objects.model import ObjectModel
+from lerobot_neuraltouch.tactile import TacTipFinger, TactileCamera
+
+from .gripper import Gripper
+from .scene import GripperConfig, compile_model
+from .starts import PadSweep
+
+Array = NDArray[np.float64]
+
+
+@dataclass(frozen=True, eq=False)
+class Workpiece:
+    """One object with everything that is built once for it. Private to one environment."""
+
+    item: ObjectModel
+    feature: ContactFeature
+    model: mujoco.MjModel
+    data: mujoco.MjData
+    gripper: Gripper
+    camera: TactileCamera
+    free: bool
+    """Whether the object can be let go."""
+
+    @classmethod
+    def build(
+        cls,
+        item: ObjectModel,
+        feature: ContactFeature,
+        finger: TacTipFinger,
+        config: GripperConfig,
+        image_size: int,
+        free: bool,
+    ) -> "Workpiece":
+        """Build the simulation and the touch cameras of an object."""
+        model = copy.copy(compile_model(item, finger, config, free))
+        data = mujoco.MjData(model)
+        gripper = Gripper(model, data, config)
+        camera = TactileCamera(item.mesh, finger, image_size)
+        return cls(item, feature, model, data, gripper, camera, free)
+
+    @cached_property
+    def sweep(self) -> PadSweep:
+        """Tells whether the part lies between the pads."""
+        return PadSweep(self.camera)
+
+    @property
+    def T_base_object(self) -> Array:
+        """Actual pose of the object, shape (4, 4)."""
+        matrix = np.empty(9)
+        position, quat = self._pose()
+        mujoco.mju_quat2Mat(matrix, quat)
+        return se3.transform(matrix.reshape(3, 3), position)
+
+    def put(self, T_base_object: Array) -> None:
+        """Start afresh with the object at a pose, shape (4, 4), fixed."""
+        mujoco.mj_resetData(self.model, self.data)
+        position, quat = self._pose()
+        position[:] = T_base_object[:3, 3]
+        mujoco.mju_mat2Quat(quat, T_base_object[:3, :3].ravel())
+        if self.free:
+            fixture = self.model.equality("fixture").id
+            # The weld keeps the world's pose in the object's frame; anchor at the object's origin.
+            T = se3.inverse(T_base_object)
+            self.model.eq_data[fixture, 0:3] = T_base_object[:3, 3]
+            self.model.eq_data[fixture, 3:6] = T[:3, 3]
+            mujoco.mju_mat2Quat(self.model.eq_data[fixture, 6:10], T[:3, :3].ravel())
+
+    def release(self) -> None:
+        """Let the object go."""
+        self.data.eq_active[self.model.equality("fixture").id] = 0
+
+    def is_clear(self, T_base_tcp: Array, finger_distance_m: float, clearance_m: float) -> bool:
+        """Whether no finger is within the clearance [m] of object or table. Leaves the gripper there."""
+        model, data = self.model, self.data
+        self.gripper.place(T_base_tcp, finger_distance_m)
+        fingers = self._finger_geoms
+        model.geom_margin[fingers] = clearance_m
+        mujoco.mj_kinematics(model, data)
+        mujoco.mj_comPos(model, data)
+        mujoco.mj_collision(model, data)
+        near = np.isin(data.contact.geom, fingers).any()
+        model.geom_margin[fingers] = 0
+        return not near
+
+    def touch(self) -> NDArray[np.float32]:
+        """Indentation of both skins now [m], shape (2, size, size)."""
+        T_object_tcp = se3.inverse(self.T_base_object) @ self.gripper.T_base_tcp
+        return self.camera.indentation(
+            T_object_tcp @ self.camera.finger.pad_poses(self.gripper.finger_distance_m)
+        )
+
+    @cached_property
+    def _finger_geoms(self) -> NDArray[np.int32]:
+        names = [f"{side}_{part}" for side in ("left", "right") for part in ("core", "skin")]
+        return np.array([self.model.geom(name).id for name in names])
+
+    def _pose(self) -> tuple[Array, Array]:
+        """Views of the object's position and quaternion in the simulation's state."""
+        if self.free:
+            start = int(self.model.joint("object").qposadr[0])
+            return self.data.qpos[start : start + 3], self.data.qpos[start + 3 : start + 7]
+        mocap = int(self.model.body("object").mocapid[0])
+        return self.data.mocap_pos[mocap], self.data.mocap_quat[mocap]
+
+
+def make_item(task: Task, split: str, index: int, object_path: str | None) -> ObjectModel:
+    """The object of an episode: from the catalogue, or the user's own.
+
+    Raises:
+        ValueError: If there is no such object, or it lacks the task's feature.
+    """
+    if object_path:
+        from lerobot_neuraltouch.objects.user import load_object
+
+        item = load_object(object_path)
+    else:
+        item = make_object(task.category, split, index)
+    item.feature(task.feature)
+    return item
+
+
+def target_twist(
+    T_object_tcp: Array, error: ContactError, constrained: tuple[str, ...]
+) -> tuple[Array, Array]:
+    """The way from the tcp to the nearest ideal pose, without its part along the free directions.
+
+    Returns:
+        The twist (v, omega) = log(T_tcp_target) in the tcp frame [m, rad], shape (6,), and T_object_target, whose origin is
+        moved along the free directions to where the tcp is, shape (4, 4).
+    """
+    T_target = error.T_object_target.copy()
+    R = T_target[:3, :3]
+    free = np.array([name not in constrained for name in DIRECTIONS[:3]])
+    offset = R.T @ (T_object_tcp[:3, 3] - T_target[:3, 3])
+    T_target[:3, 3] += R @ (offset * free)
+    return se3.log(se3.inverse(T_object_tcp) @ T_target), T_target

@@ -1,0 +1,112 @@
+"""Scripted teachers that see the truth: they show how to grasp gently, in a way that touch alone can follow.
+
+Everything they need comes in the environment's `info["privileged"]`; frames and units as in `features`.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lerobot_neuraltouch.features import (
+    CONTROL_HZ,
+    FINE_ANGULAR_SPEED,
+    FINE_LINEAR_SPEED,
+    MAX_FINGER_DISTANCE,
+    MIN_FINGER_DISTANCE,
+    PRESS_DEPTH,
+)
+
+Array = NDArray[np.float64]
+Privileged = Mapping[str, Any]
+
+
+@dataclass(frozen=True, kw_only=True)
+class ServoTeacherConfig:
+    """How the teacher closes, centres and aligns the fingers."""
+
+    gain_per_s: float = 2.0
+    """Twist per error once both pads touch [1/s]."""
+    close_m: float = 0.002
+    """The fingers close by this much per step while nothing touches [m]."""
+    centre_m: float = 0.0015
+    """The fingers close by this much per step while one pad touches [m]; the hand moves along to keep that pad still."""
+    touch_press_m: float = 0.0002
+    """A pad counts as touching when its skin is pressed in by this much [m]."""
+    light_press_m: float = 0.001
+    """Press of both skins while the pose is still far off [m]."""
+    near_m: float = 0.002
+    """The press grows to its final 2 mm as the position error falls below this [m], or the angle below `near_rad`."""
+    near_rad: float = float(np.deg2rad(4.0))
+    press_gain: float = 0.5
+    """Share of the error in the mean press that is corrected per step."""
+    gap_per_press: float = 0.3
+    """Gap between set point and actual finger distance that holds a skin pressed, per press depth: the skin's stiffness
+    over the grip servo's."""
+
+
+class ServoTeacher:
+    """Grasps gently: close until a pad feels something, centre on it, then servo to the ideal pose under a light press.
+
+    It keeps no state, so it can label any step of any episode.
+    """
+
+    def __init__(self, config: ServoTeacherConfig | None = None) -> None:
+        self.config = config or ServoTeacherConfig()
+
+    def act(self, privileged: Privileged) -> Array:
+        """The action for this step.
+
+        Args:
+            privileged: `target_twist` (6,), `pad_press_m` (2,), `finger_distance_m`.
+
+        Returns:
+            Twist [m/s, rad/s] and set point of the finger distance [m], shape (7,).
+        """
+        config = self.config
+        press = np.asarray(privileged["pad_press_m"])
+        distance = float(privileged["finger_distance_m"])
+        left, right = press > config.touch_press_m
+        if not left and not right:
+            return _action(np.zeros(6), distance - config.close_m)
+        if left != right:
+            return self._centre(press, distance)
+        return self._align(np.asarray(privileged["target_twist"]), press, distance)
+
+    def _centre(self, press: Array, distance: float) -> Array:
+        """One pad touches: let the other come in while this one stays lightly pressed."""
+        config = self.config
+        side = -1.0 if press[0] > press[1] else 1.0
+        excess = float(press.max()) - config.light_press_m
+        twist = np.zeros(6)
+        twist[1] = side * (config.centre_m / 2 + config.press_gain * excess) * CONTROL_HZ
+        return _action(_clamp(twist), distance - config.centre_m)
+
+    def _align(self, error: Array, press: Array, distance: float) -> Array:
+        """Both pads touch: remove the whole error; press harder as it vanishes."""
+        config = self.config
+        far = max(
+            float(np.linalg.norm(error[:3])) / config.near_m,
+            float(np.linalg.norm(error[3:])) / config.near_rad,
+        )
+        wanted = PRESS_DEPTH + (config.light_press_m - PRESS_DEPTH) * min(far, 1.0)
+        opening = 2 * config.press_gain * (float(press.mean()) - wanted)
+        set_point = distance + opening - config.gap_per_press * wanted
+        return _action(_clamp(config.gain_per_s * error), set_point)
+
+
+def _clamp(twist: Array) -> Array:
+    """Slow a twist down to the limits of the fine phase, each part keeping its direction."""
+    linear, angular = np.abs(twist[:3]).max(), np.abs(twist[3:]).max()
+    return np.concatenate(
+        [
+            twist[:3] * min(1.0, FINE_LINEAR_SPEED / max(linear, 1e-12)),
+            twist[3:] * min(1.0, FINE_ANGULAR_SPEED / max(angular, 1e-12)),
+        ]
+    )
+
+
+def _action(twist: Array, set_point_m: float) -> Array:
+    return np.append(twist, np.clip(set_point_m, MIN_FINGER_DISTANCE, MAX_FINGER_DISTANCE))
