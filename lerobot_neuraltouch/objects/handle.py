@@ -10,6 +10,7 @@ import manifold3d
 import numpy as np
 
 STYLES = ("loop", "right_angle")
+NUM_LOOP_SECTIONS = 33
 _OVERLAP_M = 2e-5
 """Neighbouring hulls that only share a face would leave slivers of empty space between them."""
 
@@ -48,12 +49,12 @@ def centre_line(handle: Handle) -> np.ndarray:
     """Path from the upper to the lower end as (x out of the wall's middle, z), shape (num_points, 2)."""
     half = handle.span_m / 2.0
     if handle.style == "loop":
-        angles = np.linspace(np.pi / 2, -np.pi / 2, 25)
+        angles = np.linspace(np.pi / 2, -np.pi / 2, 400)
         cosine, sine = np.cos(angles), np.sin(angles)
         power = 2.0 / handle.roundness
         x = handle.reach_m * np.maximum(cosine, 0.0) ** power
         z = half * np.sign(sine) * np.abs(sine) ** power
-        path = _even(np.column_stack([x, z]), 24)
+        path = _resample(np.column_stack([x, z]), NUM_LOOP_SECTIONS)
     else:
         path = _bars(handle.reach_m, half, max(handle.corner_m, 1e-4))
     drooped = path[:, 1] - handle.droop_m * path[:, 0] / handle.reach_m
@@ -108,8 +109,13 @@ def _bars(reach: float, half: float, corner: float) -> np.ndarray:
     return np.concatenate([[[0.0, half]], upper, (upper * [1.0, -1.0])[::-1], [[0.0, -half]]])
 
 
-def _even(path: np.ndarray, num: int) -> np.ndarray:
-    """Spread points evenly along a path, shape (num, 2)."""
-    lengths = np.concatenate([[0.0], np.cumsum(np.linalg.norm(np.diff(path, axis=0), axis=1))])
-    places = np.linspace(0.0, lengths[-1], num)
-    return np.column_stack([np.interp(places, lengths, column) for column in path.T])
+def _resample(path: np.ndarray, num: int) -> np.ndarray:
+    """Spread points along a path, half of them by length and half by turning, so that bends stay smooth; shape (num, 2)."""
+    steps = np.diff(path, axis=0)
+    lengths = np.linalg.norm(steps, axis=1)
+    headings = np.unwrap(np.arctan2(steps[:, 1], steps[:, 0]))
+    turns = np.abs(np.gradient(headings))
+    weights = lengths / lengths.sum() + turns / turns.sum()
+    places = np.concatenate([[0.0], np.cumsum(weights)])
+    wanted = np.linspace(0.0, places[-1], num)
+    return np.column_stack([np.interp(wanted, places, column) for column in path.T])

@@ -28,6 +28,7 @@ NUM_SIDES = 144
 """Of the exact mesh: facets stay within 0.012 mm of the round wall."""
 NUM_WALL_PIECES = 48
 """For physics: inner faces stay within 0.06 mm of the round wall."""
+NUM_HANDLE_PIECES = 16
 RIM_DEPTH_M = 0.003
 """The ideal rim contact is this far below the rim's edge."""
 FINGER_HALF_WIDTH_M = 0.0105
@@ -110,7 +111,11 @@ def make_mug(mug: Mug, name: str) -> ObjectModel:
     mesh = to_trimesh(manifold3d.Manifold.batch_boolean([cup, *bars], manifold3d.OpType.Add))
     check_solid(mesh, name, genus=1)
     rough = rings[
-        np.unique(np.linspace(0, len(rings) - 1, min(len(rings), 17)).round().astype(int))
+        np.unique(
+            np.linspace(0, len(rings) - 1, min(len(rings), NUM_HANDLE_PIECES + 1))
+            .round()
+            .astype(int)
+        )
     ]
     pieces = (*_wall_pieces(mug), _floor_piece(mug), *map(to_trimesh, handles.hulls(rough)))
     return ObjectModel(
