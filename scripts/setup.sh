@@ -4,6 +4,7 @@
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
+: "${HOME:=$(echo ~)}"
 VENV=.venv
 STAMP=$VENV/.neuraltouch-setup
 TOOLS=.tools   # holds uv where the machine has none; git-ignored
@@ -52,7 +53,7 @@ install_uv() {  # --target touches no Python installation, so externally managed
     return 1
 }
 
-has_library() { PATH="$PATH:/usr/sbin:/sbin" ldconfig -p 2>/dev/null | grep -q "[[:space:]]$1 "; }
+has_library() { case "$(PATH="$PATH:/usr/sbin:/sbin" ldconfig -p 2>/dev/null)" in *"$1 "*) ;; *) return 1 ;; esac; }
 
 has_mesa() { compgen -G '/usr/lib*/*/dri/*_dri.so' >/dev/null || compgen -G '/usr/lib*/dri/*_dri.so' >/dev/null; }
 
@@ -85,7 +86,7 @@ ensure_libraries() {
     case " $(echo $missing) " in
         *" libusb-1.0-0 "* | *" libgl1 "* | *" libgomp1 "* | *" libegl1 "*)
             fail "Open3D needs system libraries that are missing; run: sudo apt-get install" $missing ;;
-        *[a-z]*) say "pictures of the scene are ray-cast; for OpenGL run: sudo apt-get install" $missing ;;
+        *[a-z]*) say "pictures of the scene may need more; if they fail, run: sudo apt-get install" $missing ;;
     esac
 }
 
