@@ -1,0 +1,1 @@
+"""Benchmarks of the whole policy: accuracy (table1) and speed (latency)."""

@@ -1,0 +1,60 @@
+"""Pictures beside the reports."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import matplotlib.figure
+import numpy as np
+
+from lerobot_policy_neuraltouch.bench import paper
+
+_NAMES = {"ndf": "NDF", "rl_touch": "NDF + RL-Touch", "neuraltouch": "NeuralTouch"}
+_COLOURS = {"ndf": "tab:gray", "rl_touch": "tab:orange", "neuraltouch": "tab:blue"}
+
+
+def draw_table1(rows: Sequence[Mapping[str, Any]], output: Path, *, start: str) -> Path:
+    """Our mean errors as bars, the paper's as hollow ones beside them, on logarithmic axes."""
+    figure = matplotlib.figure.Figure(figsize=(10, 4.2), layout="constrained")
+    panels = figure.subplots(1, 2)
+    quantities = (
+        ("pos_mm_mean", paper.TABLE1_POSITION_MM, "mean position error [mm]"),
+        ("cos_mean", paper.TABLE1_COSINE, "mean cosine error, 1 - cos(angle)"),
+    )
+    for axes, (column, published, label) in zip(panels, quantities, strict=True):
+        _bars(axes, rows, column, published)
+        axes.set_yscale("log")
+        axes.set_ylabel(label)
+        axes.grid(axis="y", alpha=0.3)
+    panels[0].legend(fontsize=8)
+    figure.suptitle(
+        f"Error after the grasp, unseen shapes, start={start}, {rows[0]['episodes']} episodes each\n"
+        "hollow: the paper's Table I (its objects, starts and error metric may differ)",
+        fontsize=10,
+    )
+    output.parent.mkdir(parents=True, exist_ok=True)
+    figure.savefig(output, dpi=150)
+    return output
+
+
+def _bars(
+    axes: Any, rows: Sequence[Mapping[str, Any]], column: str, published: Mapping[str, Mapping]
+) -> None:
+    features = list(dict.fromkeys(row["feature"] for row in rows))
+    methods = list(dict.fromkeys(row["method"] for row in rows))
+    width = 0.8 / (2 * len(methods))
+    for row in rows:
+        method, feature = row["method"], row["feature"]
+        x = features.index(feature) - 0.4 + (2 * methods.index(method) + 0.5) * width
+        label = _NAMES[method] if feature == features[0] else None
+        axes.bar(x, max(row[column], 1e-6), width, color=_COLOURS[method], label=label)
+        axes.annotate(_short(row[column]), (x, row[column]), ha="center", va="bottom", fontsize=7)
+        value = published[method].get(feature)
+        if value is not None:
+            style = {"fill": False, "edgecolor": _COLOURS[method], "linestyle": "--"}
+            axes.bar(x + width, value, width, **style)
+    axes.set_xticks(np.arange(len(features)), features, fontsize=8)
+
+
+def _short(value: float) -> str:
+    return f"{value:.2g}"

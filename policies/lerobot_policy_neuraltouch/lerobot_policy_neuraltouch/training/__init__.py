@@ -1,0 +1,1 @@
+"""Recording rollouts as LeRobot datasets, for training and for skills."""
