@@ -42,6 +42,8 @@ class ServoTeacherConfig:
     near_rad: float = float(np.deg2rad(4.0))
     press_gain: float = 0.5
     """Share of the error in the mean press that is corrected per step."""
+    shear_to_press: float = 1.33
+    """Press at which a sliding skin is sheared by one metre: shear stiffness over normal stiffness and friction."""
     gap_per_press: float = 0.3
     """Gap between set point and actual finger distance that holds a skin pressed, per press depth: the skin's stiffness
     over the grip servo's."""
@@ -60,7 +62,7 @@ class ServoTeacher:
         """The action for this step.
 
         Args:
-            privileged: `target_twist` (6,), `pad_press_m` (2,), `finger_distance_m`.
+            privileged: `target_twist` (6,), `pad_press_m` (2,), `pad_shear_m` (2,), `finger_distance_m`.
 
         Returns:
             Twist [m/s, rad/s] and set point of the finger distance [m], shape (7,).
@@ -68,12 +70,13 @@ class ServoTeacher:
         config = self.config
         press = np.asarray(privileged["pad_press_m"])
         distance = float(privileged["finger_distance_m"])
-        left, right = press > config.touch_press_m
+        shear = np.asarray(privileged["pad_shear_m"])
+        left, right = np.maximum(press, shear) > config.touch_press_m
         if not left and not right:
             return _action(np.zeros(6), distance - config.close_m)
         if left != right:
             return self._centre(press, distance)
-        return self._align(np.asarray(privileged["target_twist"]), press, distance)
+        return self._align(np.asarray(privileged["target_twist"]), press, shear, distance)
 
     def _centre(self, press: Array, distance: float) -> Array:
         """One pad touches: let the other come in while this one stays lightly pressed."""
@@ -84,7 +87,7 @@ class ServoTeacher:
         twist[1] = side * (config.centre_m / 2 + config.press_gain * excess) * CONTROL_HZ
         return _action(_clamp(twist), distance - config.centre_m)
 
-    def _align(self, error: Array, press: Array, distance: float) -> Array:
+    def _align(self, error: Array, press: Array, shear: Array, distance: float) -> Array:
         """Both pads touch: remove the whole error; press harder as it vanishes."""
         config = self.config
         far = max(
@@ -92,7 +95,9 @@ class ServoTeacher:
             float(np.linalg.norm(error[3:])) / config.near_rad,
         )
         wanted = PRESS_DEPTH + (config.light_press_m - PRESS_DEPTH) * min(far, 1.0)
-        opening = 2 * config.press_gain * (float(press.mean()) - wanted)
+        # A skin that slides is sheared in proportion to its press; more than that is an edge that holds it back.
+        held = max(0.0, float(np.max(config.shear_to_press * shear - press)))
+        opening = 2 * config.press_gain * (float(press.mean()) - wanted + held)
         set_point = distance + opening - config.gap_per_press * wanted
         return _action(_clamp(config.gain_per_s * error), set_point)
 

@@ -39,6 +39,8 @@ class TacTipFinger:
     """Distance of the hard core's face behind the apex [m]."""
     core_half_size_m: tuple[float, float, float] = (0.010, 0.012, 0.004)
     """Half sizes of the box behind the skin (core and camera housing) along pad x, y, z [m]."""
+    core_setback_m: float = 0.002
+    """The core lies this much nearer to the hand than the pad, so that its tip ends with the pad's disc [m]."""
     camera_distance_m: float = 0.014
     """Distance of the camera's pinhole behind the apex, on the pad's axis [m]."""
 

@@ -87,7 +87,9 @@ class TactileCamera:
             cast = self._scene.cast_rays(o3d.core.Tensor.from_numpy(rays[hit]), nthreads=1)
             which = fingers[hit // self._pixels.size]
             pixel = hit % self._pixels.size
-            fraction = np.minimum(cast["t_hit"].numpy(), 1)  # of the way from the pinhole to the skin
+            fraction = np.minimum(
+                cast["t_hit"].numpy(), 1
+            )  # of the way from the pinhole to the skin
             images[which, self._pixels[pixel]] = (1 - fraction) * self._skin_depth[which, pixel]
         return images.reshape(2, self.size, self.size)
 

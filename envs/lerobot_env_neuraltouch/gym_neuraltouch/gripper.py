@@ -50,6 +50,12 @@ class Gripper:
         self._normal = np.array(
             [int(model.joint(f"{n}_normal").qposadr[0]) for n in ("left", "right")]
         )
+        self._shear = np.array(
+            [
+                [int(model.joint(f"{n}_shear_{axis}").qposadr[0]) for axis in "xz"]
+                for n in ("left", "right")
+            ]
+        )
         self._act = int(model.actuator("base_x").actadr[0])
         self.force_n = np.zeros(2)
 
@@ -116,7 +122,10 @@ class Gripper:
     def T_base_tcp(self) -> Array:
         """Actual pose of the tcp in base, shape (4, 4)."""
         data = self.data
-        R_anchor, R_ball = _matrix(data.mocap_quat[self._anchor]), _matrix(data.qpos[self._q + 3 : self._q + 7])
+        R_anchor, R_ball = (
+            _matrix(data.mocap_quat[self._anchor]),
+            _matrix(data.qpos[self._q + 3 : self._q + 7]),
+        )
         T = np.eye(4)
         T[:3, :3] = R_anchor @ R_ball
         T[:3, 3] = data.mocap_pos[self._anchor] + R_anchor @ data.qpos[self._q : self._q + 3]
@@ -131,6 +140,11 @@ class Gripper:
     def pad_press_m(self) -> Array:
         """How far the left and right skin is pressed in along its normal [m], shape (2,)."""
         return self.data.qpos[self._normal]
+
+    @property
+    def pad_shear_m(self) -> Array:
+        """How far the left and right skin is sheared along its tangents [m], shape (2,)."""
+        return np.linalg.norm(self.data.qpos[self._shear], axis=-1)
 
     @property
     def both_touch(self) -> bool:

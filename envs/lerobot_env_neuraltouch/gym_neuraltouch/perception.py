@@ -72,9 +72,7 @@ class View:
     """Observation `point_cloud` in base [m], shape (1024, 3)."""
 
 
-def look(
-    piece: "Workpiece", rng: np.random.Generator, *, noisy: bool, calibration: str
-) -> View:
+def look(piece: "Workpiece", rng: np.random.Generator, *, noisy: bool, calibration: str) -> View:
     """Draw a stand-off pose and look at the object from there.
 
     Args:

@@ -133,7 +133,7 @@ class RefineEnv(gymnasium.Env):
     ## Info
     Every step and reset: `is_success`, `pos_error_m`, `cos_error`, `along_m`, `max_force_n`, `reward_terms`, `refined`,
     `failure`, `object_index`, `acceptance_rate`, and `privileged`, which no policy may see: `target_twist` (6,) to the nearest
-    ideal pose [m, rad, tcp], `pad_press_m` (2,), `finger_distance_m`, `target_finger_distance_m`, `pos_error_m`, `cos_error`,
+    ideal pose [m, rad, tcp], `pad_press_m` and `pad_shear_m` (2,), `finger_distance_m`, `target_finger_distance_m`, `pos_error_m`, `cos_error`,
     `T_base_tcp`, `T_base_target`, `T_base_object` (4, 4), `refined`.
     """
 
@@ -271,13 +271,20 @@ class RefineEnv(gymnasium.Env):
     def _place_perturbed(self) -> None:
         piece, clearance = self.piece, self.config.perturbation.clearance_m
         T_base_object = piece.T_base_object
+
+        def is_fair(T_object_tcp: Array, distance_m: float) -> bool:
+            T_base_tcp = T_base_object @ T_object_tcp
+            return piece.is_clear(T_base_tcp, distance_m, clearance) and piece.skin_comes_first(
+                T_base_tcp, distance_m
+            )
+
         start = draw_perturbed_start(
             piece.item,
             piece.feature,
             self.config.perturbation,
             self.np_random,
             piece.sweep,
-            lambda T, distance: piece.is_clear(T_base_object @ T, distance, clearance),
+            is_fair,
         )
         self._acceptance_rate = start.acceptance_rate
         piece.gripper.place(T_base_object @ start.T_object_tcp, start.finger_distance_m)
@@ -339,7 +346,10 @@ class RefineEnv(gymnasium.Env):
         if self._refined_errors is not None:
             phase = Phase.REPLAY
         self._obs = {
-            "pixels": {"tactile_left": _three_channels(left), "tactile_right": _three_channels(right)},
+            "pixels": {
+                "tactile_left": _three_channels(left),
+                "tactile_right": _three_channels(right),
+            },
             "agent_pos": state,
             "point_cloud": self._cloud.copy(),
             "phase": np.array([phase], dtype=np.float32),
@@ -382,6 +392,7 @@ class RefineEnv(gymnasium.Env):
         return {
             "target_twist": twist,
             "pad_press_m": piece.gripper.pad_press_m.copy(),
+            "pad_shear_m": piece.gripper.pad_shear_m,
             "finger_distance_m": piece.gripper.finger_distance_m,
             "target_finger_distance_m": piece.feature.finger_distance_m,
             "pos_error_m": self._error.pos_error_m,

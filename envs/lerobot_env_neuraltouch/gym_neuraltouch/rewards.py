@@ -61,4 +61,6 @@ def reward_terms(
 
 def total(terms: dict[str, float], weights: RewardWeights) -> float:
     """The weighted sum."""
-    return sum(getattr(weights, field.name) * terms[field.name] for field in dataclasses.fields(weights))
+    return sum(
+        getattr(weights, field.name) * terms[field.name] for field in dataclasses.fields(weights)
+    )

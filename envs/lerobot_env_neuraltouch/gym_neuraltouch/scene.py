@@ -83,7 +83,9 @@ def _add_object(spec: mujoco.MjSpec, item: ObjectModel, free: bool) -> None:
         )
         fixture.solref = [0.004, 1.0]
         fixture.solimp = [0.99, 0.999, 0.0001, 0.5, 2]
-    spec.add_mesh(name="visual", uservert=_vertices(item.mesh), userface=_faces(item.mesh), inertia=_SHELL)
+    spec.add_mesh(
+        name="visual", uservert=_vertices(item.mesh), userface=_faces(item.mesh), inertia=_SHELL
+    )
     body.add_geom(
         type=mujoco.mjtGeom.mjGEOM_MESH,
         meshname="visual",
@@ -187,9 +189,15 @@ def _scene_xml(finger: TacTipFinger, gripper: GripperConfig) -> str:
 
 def _finger_xml(finger: TacTipFinger, gripper: GripperConfig, name: str, side: int) -> str:
     """One finger in tcp axes; `side` is the sign of its place along y. The body's origin is the skin's apex."""
-    half_x, half_y, half_z = finger.core_half_size_m  # pad axes: pad y lies along tcp z, the normal along tcp y
+    half_x, half_y, half_z = (
+        finger.core_half_size_m
+    )  # pad axes: pad y lies along tcp z, the normal along tcp y
     core_y = side * (finger.core_depth_m + half_z)
-    normal, shear, mass = finger.normal_stiffness_n_per_m, finger.shear_stiffness_n_per_m, finger.pad_mass_kg
+    normal, shear, mass = (
+        finger.normal_stiffness_n_per_m,
+        finger.shear_stiffness_n_per_m,
+        finger.pad_mass_kg,
+    )
     stop = 'solreflimit=".006 1" solimplimit=".95 .99 .0005"'
     spring = f'type="slide" {stop} range="{-finger.max_shear_m} {finger.max_shear_m}"'
     shear_spring = f'{spring} stiffness="{shear}" damping="{2 * np.sqrt(shear * mass)}"'
@@ -198,9 +206,9 @@ def _finger_xml(finger: TacTipFinger, gripper: GripperConfig, name: str, side: i
 <body name="{name}" gravcomp="1">
   <joint name="{name}" type="slide" axis="0 {side} 0" armature="{gripper.finger_mass_kg - 0.05}"
     range="{_MIN_JOINT_DISTANCE / 2} {MAX_FINGER_DISTANCE / 2}"/>
-  <geom class="finger" name="{name}_core" type="box" size="{half_x} {half_z} {half_y}" pos="0 {core_y} 0"
+  <geom class="finger" name="{name}_core" type="box" size="{half_x} {half_z} {half_y}" pos="0 {core_y} {-finger.core_setback_m}"
     mass=".05" rgba=".2 .2 .22 1"/>
-  <geom class="drawn" type="box" size=".008 {half_z} .040" pos="0 {core_y} -.050"/>
+  <geom class="drawn" type="box" size=".008 {half_z} .038" pos="0 {core_y} -.052"/>
   <site name="{name}_core" size=".05" group="4"/>
   <body name="{name}_pad" gravcomp="1">
     <joint name="{name}_normal" type="slide" axis="0 {side} 0" stiffness="{normal}"

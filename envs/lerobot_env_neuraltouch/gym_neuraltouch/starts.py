@@ -57,16 +57,19 @@ def draw_perturbed_start(
     config: PerturbationConfig,
     rng: np.random.Generator,
     sweep: "PadSweep",
-    is_clear: Callable[[Array, float], bool],
+    is_fair: Callable[[Array, float], bool],
 ) -> PerturbedStart:
     """Draw poses around ideal contacts until the part lies between the pads and no finger is near anything.
+
+    "Between the pads": the cylinder that the two discs sweep along tcp y meets the part over at least `min_overlap` of the
+    disc, and the first thing that each closing finger meets is met by its skin. So closing the fingers is felt.
 
     Args:
         item, feature: The object and the contact.
         config: Size of the perturbation.
         rng: Source of the draws.
         sweep: Tells whether the part lies between the pads.
-        is_clear: Whether the fingers keep the clearance at (T_object_tcp, finger distance).
+        is_fair: Whether at (T_object_tcp, finger distance) the fingers keep the clearance and close skin first.
 
     Raises:
         RuntimeError: If no draw was accepted.
@@ -74,7 +77,7 @@ def draw_perturbed_start(
     opening = start_opening(feature.part_thickness_m)
     for draw in range(1, config.max_draws + 1):
         T = perturb(feature.sample(rng), feature.constrained, config, rng)
-        if sweep.overlap(T, opening) >= config.min_overlap and is_clear(T, opening):
+        if sweep.overlap(T, opening) >= config.min_overlap and is_fair(T, opening):
             return PerturbedStart(T, opening, 1 / draw)
     raise RuntimeError(
         f"No perturbed start in {config.max_draws} draws for feature '{feature.name}' of '{item.name}': "

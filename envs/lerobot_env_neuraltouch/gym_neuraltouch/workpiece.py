@@ -21,6 +21,8 @@ from .starts import PadSweep
 
 Array = NDArray[np.float64]
 
+_CLOSING_STEP_M = 0.001
+
 
 @dataclass(frozen=True, eq=False)
 class Workpiece:
@@ -86,15 +88,28 @@ class Workpiece:
     def is_clear(self, T_base_tcp: Array, finger_distance_m: float, clearance_m: float) -> bool:
         """Whether no finger is within the clearance [m] of object or table. Leaves the gripper there."""
         model, data = self.model, self.data
-        self.gripper.place(T_base_tcp, finger_distance_m)
-        fingers = self._finger_geoms
+        fingers = self._finger_geoms.ravel()
         model.geom_margin[fingers] = clearance_m
-        mujoco.mj_kinematics(model, data)
-        mujoco.mj_comPos(model, data)
-        mujoco.mj_collision(model, data)
+        self._collide(T_base_tcp, finger_distance_m)
         near = np.isin(data.contact.geom, fingers).any()
         model.geom_margin[fingers] = 0
         return not near
+
+    def skin_comes_first(self, T_base_tcp: Array, finger_distance_m: float) -> bool:
+        """Whether each finger, closing from here, meets the object with its skin first. Leaves the gripper closed."""
+        waiting = [0, 1]
+        for distance in np.arange(finger_distance_m, 0.0, -_CLOSING_STEP_M):
+            self._collide(T_base_tcp, distance)
+            touching = self.data.contact.geom
+            for finger in waiting.copy():
+                core, skin = self._finger_geoms[finger]
+                if (touching == skin).any():
+                    waiting.remove(finger)
+                elif (touching == core).any():
+                    return False
+            if not waiting:
+                return True
+        return False
 
     def touch(self) -> NDArray[np.float32]:
         """Indentation of both skins now [m], shape (2, size, size)."""
@@ -103,10 +118,18 @@ class Workpiece:
             T_object_tcp @ self.camera.finger.pad_poses(self.gripper.finger_distance_m)
         )
 
+    def _collide(self, T_base_tcp: Array, finger_distance_m: float) -> None:
+        """Find the contacts with the gripper at a pose."""
+        self.gripper.place(T_base_tcp, finger_distance_m)
+        mujoco.mj_kinematics(self.model, self.data)
+        mujoco.mj_comPos(self.model, self.data)
+        mujoco.mj_collision(self.model, self.data)
+
     @cached_property
     def _finger_geoms(self) -> NDArray[np.int32]:
-        names = [f"{side}_{part}" for side in ("left", "right") for part in ("core", "skin")]
-        return np.array([self.model.geom(name).id for name in names])
+        """Core and skin of the left and right finger, shape (2, 2)."""
+        names = [[f"{side}_core", f"{side}_skin"] for side in ("left", "right")]
+        return np.array([[self.model.geom(name).id for name in pair] for pair in names])
 
     def _pose(self) -> tuple[Array, Array]:
         """Views of the object's position and quaternion in the simulation's state."""
