@@ -1,0 +1,1 @@
+"""Touch-based refinement: networks, losses and the privileged teacher. Knows torch, but no simulator and no LeRobot."""

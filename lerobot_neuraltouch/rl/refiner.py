@@ -1,0 +1,164 @@
+"""The touch policy pi(i, e, Z): two tactile images, proprioception and a pose descriptor give twist and finger change.
+
+Source: NeuralTouch, arXiv:2510.20390, Eq. 6. The network is ours: one small encoder serves both fingers (they are
+the same finger turned by 180 deg about the tcp's z), and the descriptor scales and shifts the trunk (FiLM).
+"""
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from lerobot_neuraltouch.rl.proprioception import proprioception_size
+
+NUM_ACTIONS = 7
+
+
+@dataclass(frozen=True, kw_only=True)
+class RefinerConfig:
+    """Sizes of the refiner."""
+
+    image_size: int = 64
+    """Height and width of a tactile image [pixels], a multiple of 2 to the number of convolutions."""
+    history_length: int = 3
+    """States in the proprioception, the present one included."""
+    descriptor_size: int = 1024
+    """Length of a flattened pose descriptor; ignored without conditioning."""
+    condition_on_descriptor: bool = True
+    """False removes the descriptor from the network (the ablation NDF + RL-Touch)."""
+    channels: tuple[int, ...] = (16, 32, 64, 64)
+    """Channels after each stride-2 convolution."""
+    touch_features: int = 128
+    """Features per finger."""
+    hidden_size: int = 256
+    """Width of the trunk."""
+    condition_size: int = 64
+    """Width of the descriptor's embedding."""
+
+    def __post_init__(self) -> None:
+        if self.image_size % 2 ** len(self.channels):
+            raise ValueError(
+                f"image_size must be a multiple of {2 ** len(self.channels)} for {len(self.channels)} "
+                f"convolutions, got {self.image_size}."
+            )
+
+
+@dataclass(frozen=True)
+class RefinerOutput:
+    """What the refiner says: a squashed action and how wrong it expects to be."""
+
+    action: Tensor
+    """In [-1, 1], shape (batch, 7); `ActionScale` turns it into SI units."""
+    log_error: Tensor
+    """Natural logarithm of the expected absolute error of each component of `action`, shape (batch, 7)."""
+
+
+@dataclass(frozen=True)
+class ActionScale:
+    """What 1 means for each component of the squashed action."""
+
+    linear: float
+    """[m/s]"""
+    angular: float
+    """[rad/s]"""
+    finger: float
+    """Change of the finger distance per control step [m], relative to the measured distance."""
+
+    def limits(self, like: Tensor) -> Tensor:
+        """The scale of each component, shape (7,)."""
+        return like.new_tensor([self.linear] * 3 + [self.angular] * 3 + [self.finger])
+
+    def to_si(self, squashed: Tensor, finger_distance: Tensor) -> Tensor:
+        """Squashed actions, shape (batch, 7), and measured distances [m], shape (batch,), to action components."""
+        action = squashed * self.limits(squashed)
+        return torch.cat([action[:, :6], action[:, 6:] + finger_distance[:, None]], dim=-1)
+
+    def from_si(self, action: Tensor, finger_distance: Tensor) -> Tensor:
+        """Inverse of `to_si`, clipped to [-1, 1]."""
+        relative = torch.cat([action[:, :6], action[:, 6:] - finger_distance[:, None]], dim=-1)
+        return (relative / self.limits(action)).clamp(-1.0, 1.0)
+
+
+class TouchEncoder(nn.Module):
+    """Tactile image, shape (batch, 1, H, W), to features, shape (batch, touch_features).
+
+    Two coordinate channels and a linear layer over the last feature map keep *where* things are: the network's job is
+    contact geometry below a pixel, not classification.
+    """
+
+    coordinates: Tensor
+
+    def __init__(self, config: RefinerConfig):
+        super().__init__()
+        axis = torch.linspace(-1.0, 1.0, config.image_size)
+        grid = torch.stack(torch.meshgrid(axis, axis, indexing="ij"))
+        self.register_buffer("coordinates", grid[None], persistent=False)
+        layers: list[nn.Module] = []
+        width = 3
+        for i, channels in enumerate(config.channels):
+            kernel = 5 if i == 0 else 3
+            layers += [nn.Conv2d(width, channels, kernel, stride=2, padding=kernel // 2), nn.ReLU()]
+            width = channels
+        side = config.image_size // 2 ** len(config.channels)
+        self.convolutions = nn.Sequential(*layers)
+        self.head = nn.Sequential(nn.Linear(width * side * side, config.touch_features), nn.ReLU())
+
+    def forward(self, image: Tensor) -> Tensor:
+        """Encode images with values in [0, 1]."""
+        coordinates = self.coordinates.expand(len(image), -1, -1, -1)
+        return self.head(self.convolutions(torch.cat([image, coordinates], dim=1)).flatten(1))
+
+
+class Refiner(nn.Module):
+    """The actor of the fine phase."""
+
+    def __init__(self, config: RefinerConfig):
+        super().__init__()
+        self.config = config
+        self.touch = TouchEncoder(config)
+        inputs = 2 * config.touch_features + proprioception_size(config.history_length)
+        self.first = nn.Linear(inputs, config.hidden_size)
+        self.second = nn.Linear(config.hidden_size, config.hidden_size)
+        self.action = nn.Linear(config.hidden_size, NUM_ACTIONS)
+        self.log_error = nn.Linear(config.hidden_size, NUM_ACTIONS)
+        self.condition: nn.Module | None = None
+        if config.condition_on_descriptor:
+            self.condition = nn.Sequential(
+                nn.LayerNorm(config.descriptor_size),
+                nn.Linear(config.descriptor_size, config.condition_size),
+                nn.ReLU(),
+                nn.Linear(config.condition_size, 4 * config.hidden_size),
+            )
+        nn.init.uniform_(self.action.weight, -1e-3, 1e-3)
+        nn.init.zeros_(self.action.bias)
+
+    def forward(
+        self, left: Tensor, right: Tensor, motion: Tensor, descriptor: Tensor
+    ) -> RefinerOutput:
+        """One squashed action per sample.
+
+        Args:
+            left, right: Tactile images in [0, 1], shape (batch, 1, image_size, image_size).
+            motion: Proprioception, shape (batch, proprioception_size(history_length)).
+            descriptor: Pose descriptor of the wanted contact, shape (batch, num_queries, dim) or flattened;
+                ignored without conditioning.
+        """
+        touch = self.touch(torch.cat([left, right]))
+        hidden = torch.cat([touch[: len(left)], touch[len(left) :], motion], dim=-1)
+        gains = (
+            [None, None]
+            if self.condition is None
+            else self.condition(descriptor.flatten(1)).chunk(2, -1)
+        )
+        for layer, gain in zip((self.first, self.second), gains, strict=True):
+            hidden = torch.relu(_modulate(layer(hidden), gain))
+        # The error head only watches: its loss must not bend the features that act.
+        return RefinerOutput(torch.tanh(self.action(hidden)), self.log_error(hidden.detach()))
+
+
+def _modulate(hidden: Tensor, gain: Tensor | None) -> Tensor:
+    """Scale and shift features (FiLM); shape (batch, hidden) with gain (batch, 2 hidden)."""
+    if gain is None:
+        return hidden
+    scale, shift = gain.chunk(2, dim=-1)
+    return hidden * (1.0 + scale) + shift

@@ -1,0 +1,113 @@
+"""One environment's way through the phases: coarse, fine, replay."""
+
+from collections import deque
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lerobot_neuraltouch.features import Phase
+from lerobot_policy_neuraltouch.fine import ClosingOnly, FineServo
+from lerobot_policy_neuraltouch.motion import Array, CoarseMotion, Feel, ReplayMotion
+from lerobot_policy_neuraltouch.skills import Skill
+
+
+@dataclass(frozen=True)
+class Diagnostics:
+    """What the policy knows about one environment; for logs, demos and benchmarks."""
+
+    task: str
+    phase: int
+    """One of `features.Phase`."""
+    T_base_coarse: Array
+    """Where the fine phase was meant to begin (4, 4)."""
+    confidence: float
+    """Of the pose search, in [0, 1]; 1 where none was needed."""
+    expected_error_m: float
+    """The refiner's expected error of position [m]; NaN before the fine phase."""
+    expected_error_rad: float
+    """And of orientation [rad]."""
+    converged: bool
+    """The fine phase has come to rest."""
+    fine_steps: int
+    """Control steps spent in the fine phase."""
+    T_base_grasp: Array | None
+    """Refined grasp (4, 4), once converged."""
+
+
+@dataclass
+class Episode:
+    """State machine of one environment."""
+
+    skill: Skill
+    T_base_coarse: Array
+    confidence: float
+    coarse: CoarseMotion | None
+    """None where the episode starts at the coarse pose."""
+    fine: FineServo | ClosingOnly
+    history: deque[NDArray[np.float32]]
+    """States of the fine phase, the newest last."""
+    cloud_mark: int | None
+    """Fingerprint of the cloud the episode began with."""
+    replay: ReplayMotion | None = field(default=None, init=False)
+    expected_error: tuple[float, float] = field(default=(np.nan, np.nan), init=False)
+    """Of position [m] and orientation [rad]."""
+    _coarse_twist: Array | None = field(default=None, init=False)
+
+    @property
+    def phase(self) -> int:
+        """One of `features.Phase`."""
+        if self.replay is not None:
+            return Phase.REPLAY
+        return Phase.FINE if self.coarse is None else Phase.COARSE
+
+    def advance(self, state: NDArray[np.float32], feel: Feel) -> int:
+        """Change the phase where its time has come, and return it. To be called once per step, before `act`."""
+        if self.coarse is not None:
+            self._coarse_twist = self.coarse.step(feel)
+            if self._coarse_twist is None:
+                self.coarse = None
+        elif self.replay is None and self.fine.converged:
+            self.replay = ReplayMotion(
+                feel.T_base_tcp,
+                feel.finger_distance,
+                self.skill.replay_poses.double().cpu().numpy(),
+                self.skill.replay_fingers.double().cpu().numpy(),
+                self.fine.set_point,
+            )
+        if self.phase == Phase.FINE:
+            self.history.append(state)
+        return self.phase
+
+    def act(self, feel: Feel, refined: Array | None) -> Array:
+        """The action of this step, shape (7,).
+
+        Args:
+            feel: State and touch.
+            refined: The refiner's twist and finger change, shape (7,); needed in the fine phase with a refiner.
+        """
+        if self.replay is not None:
+            twist, finger = self.replay.step(feel)
+        elif self.coarse is not None:
+            assert self._coarse_twist is not None
+            twist, finger = self._coarse_twist, float(self.skill.opening)
+        elif isinstance(self.fine, ClosingOnly):
+            twist, finger = self.fine.step(feel)
+        else:
+            assert refined is not None
+            twist, finger = self.fine.step(refined[:6], float(refined[6]), feel)
+        return np.append(twist, finger)
+
+    def report(self) -> Diagnostics:
+        """A snapshot for the outside."""
+        return Diagnostics(
+            task=self.skill.spec.task,
+            phase=self.phase,
+            T_base_coarse=self.T_base_coarse,
+            confidence=self.confidence,
+            expected_error_m=self.expected_error[0],
+            expected_error_rad=self.expected_error[1],
+            converged=self.fine.converged or self.replay is not None,
+            fine_steps=self.fine.steps,
+            T_base_grasp=None if self.replay is None else self.replay.T_base_grasp,
+        )

@@ -1,0 +1,140 @@
+"""Motions towards a pose, and the guarded way in. Twists are (v, omega) of the tcp in the tcp frame [m/s, rad/s]."""
+
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.spatial.transform import Rotation
+
+from lerobot_neuraltouch import features, se3
+from lerobot_policy_neuraltouch.settings import CoarseSettings
+
+Array = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Feel:
+    """What one environment reports at one step."""
+
+    T_base_tcp: Array
+    """(4, 4)"""
+    finger_distance: float
+    """[m]"""
+    touch: tuple[bool, bool]
+    """Whether the left and the right finger touch."""
+
+    @property
+    def both(self) -> bool:
+        """Both fingers touch."""
+        return all(self.touch)
+
+    @property
+    def any(self) -> bool:
+        """Some finger touches."""
+        return any(self.touch)
+
+
+def pose_gap(T_base_tcp: Array, T_base_goal: Array) -> Array:
+    """Way to a goal as straight line (3) [m] and rotation vector (3) [rad], both in the tcp frame, shape (6,)."""
+    T_tcp_goal = se3.inverse(T_base_tcp) @ T_base_goal
+    return np.concatenate([T_tcp_goal[:3, 3], Rotation.from_matrix(T_tcp_goal[:3, :3]).as_rotvec()])
+
+
+def limit_twist(twist: Array, linear: float, angular: float) -> Array:
+    """Shorten a twist, keeping its direction, so that |v| <= linear and |omega| <= angular."""
+    v, w = np.linalg.norm(twist[:3]), np.linalg.norm(twist[3:])
+    return twist * min(1.0, linear / max(float(v), 1e-12), angular / max(float(w), 1e-12))
+
+
+@dataclass(frozen=True)
+class Leg:
+    """A straight piece of the way."""
+
+    T_base_goal: Array
+    """(4, 4)"""
+    linear_speed: float
+    """[m/s]"""
+    guarded: bool
+    """The first touch ends it."""
+
+
+@dataclass
+class CoarseMotion:
+    """To the pre-approach pose, then straight in until the coarse pose or the first touch."""
+
+    settings: CoarseSettings
+    legs: list[Leg]
+    best: float = field(default=np.inf, init=False)
+    waited: int = field(default=0, init=False)
+
+    @classmethod
+    def towards(cls, T_base_goal: Array, settings: CoarseSettings) -> "CoarseMotion":
+        """The way to a coarse pose (4, 4)."""
+        T_base_before = T_base_goal @ se3.transform(translation=(0.0, 0.0, -settings.approach_m))
+        return cls(
+            settings,
+            [
+                Leg(T_base_before, features.MAX_LINEAR_SPEED, guarded=False),
+                Leg(T_base_goal, settings.approach_speed, guarded=True),
+            ],
+        )
+
+    def step(self, feel: Feel) -> Array | None:
+        """The twist of this step, shape (6,), or None at the end of the way."""
+        while self.legs:
+            gap = pose_gap(feel.T_base_tcp, self.legs[0].T_base_goal)
+            if not self._leg_ended(gap, feel):
+                return limit_twist(
+                    self.settings.gain * gap, self.legs[0].linear_speed, features.MAX_ANGULAR_SPEED
+                )
+            self.legs.pop(0)
+            self.best, self.waited = np.inf, 0
+        return None
+
+    def _leg_ended(self, gap: Array, feel: Feel) -> bool:
+        if self.legs[0].guarded and feel.any:
+            self.legs = self.legs[:1]
+            return True
+        distance = float(np.linalg.norm(gap[:3])) / self.settings.position_tolerance_m
+        angle = float(np.linalg.norm(gap[3:])) / self.settings.angle_tolerance_rad
+        if distance + angle < self.best - 0.1:
+            self.best, self.waited = distance + angle, 0
+        else:
+            self.waited += 1
+        return max(distance, angle) < 1.0 or self.waited > self.settings.patience
+
+
+@dataclass
+class ReplayMotion:
+    """The skill's recorded motion, open loop from the refined grasp; at its end the tcp stands still."""
+
+    T_base_grasp: Array
+    """Refined grasp (4, 4)."""
+    grasp_finger_distance: float
+    """Measured at the refined grasp [m]."""
+    poses: Array
+    """T_grasp_tcp after each step (L, 4, 4)."""
+    fingers: Array
+    """Set point less the distance measured at the grasp [m], (L,)."""
+    set_point: float
+    """Finger set point to keep where nothing is recorded [m]."""
+    gain: float = 8.0
+    """Commanded speed per remaining distance [1/s]; a little below one over the control period."""
+    index: int = field(default=0, init=False)
+    done: bool = field(default=False, init=False)
+
+    def step(self, feel: Feel) -> tuple[Array, float]:
+        """Twist (6,) and finger set point [m] of this step."""
+        last = len(self.poses) - 1
+        if last < 0:
+            self.done = True
+        if self.done:
+            return np.zeros(6), self.set_point
+        at = min(self.index, last)
+        self.index += 1
+        gap = pose_gap(feel.T_base_tcp, self.T_base_grasp @ self.poses[at])
+        self.set_point = self.grasp_finger_distance + float(self.fingers[at])
+        arrived = np.linalg.norm(gap[:3]) < 5e-4 and np.linalg.norm(gap[3:]) < 5e-3
+        self.done = at == last and (bool(arrived) or self.index > 2 * len(self.poses) + 20)
+        twist = limit_twist(self.gain * gap, features.MAX_LINEAR_SPEED, features.MAX_ANGULAR_SPEED)
+        return twist, self.set_point

@@ -1,0 +1,1 @@
+"""What the policy adds to the `neuraltouch` command."""

@@ -1,0 +1,263 @@
+"""The policy in a world: phases, guarded approach, averaging, replay; one environment does not disturb another."""
+
+import time
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+import torch
+
+from lerobot_neuraltouch import features, se3
+from lerobot_neuraltouch.features import Phase
+from lerobot_neuraltouch.rl.refiner import RefinerOutput
+from lerobot_policy_neuraltouch import coarse_search
+from lerobot_policy_neuraltouch.modeling_neuraltouch import NeuralTouchPolicy
+from tests.plugins.policy_world import LID, RIM, KinematicWorld, small_policy
+
+DOWN = se3.from_rotvec_pose(np.array([0.4, 0.1, 0.1, np.pi, 0.0, 0.0]))
+"""Pointing straight down, 0.1 m above the table."""
+
+
+def cloud_around(position: np.ndarray) -> np.ndarray:
+    return position + np.random.default_rng(0).uniform(-0.02, 0.02, (1024, 3))
+
+
+class ServoRefiner(torch.nn.Module):
+    """Knows where the part is: no touch closes the fingers, touch servoes the tcp with gain 2/s; noisy on demand."""
+
+    def __init__(self, policy, world: KinematicWorld, goals: np.ndarray, noise: float = 0.0):
+        super().__init__()
+        self.asked = lambda: [d.phase == Phase.FINE for d in policy.diagnostics]
+        self.world, self.goals, self.noise = world, goals, noise
+        self.generator = torch.Generator().manual_seed(0)
+
+    def forward(self, left, right, motion, descriptor) -> RefinerOutput:
+        rows = np.flatnonzero(self.asked())
+        error = se3.log(se3.inverse(self.world.poses[rows]) @ self.goals[rows])
+        twist = 2.0 * error / np.repeat([0.010, np.deg2rad(5.0)], 3)
+        action = torch.full((len(left), 7), -2.0 / 3.0)
+        closed = torch.as_tensor(self.world.closed[rows])
+        action[:, :6] = torch.as_tensor(twist).float().clamp(-1, 1) * closed[:, None]
+        action[:, 6] = torch.where(closed, -1.0 / 6.0, -2.0 / 3.0)
+        noise = self.noise * torch.randn(action.shape, generator=self.generator)
+        return RefinerOutput(action + noise * closed[:, None], torch.full((len(left), 7), -3.0))
+
+
+def with_search(monkeypatch: pytest.MonkeyPatch, T_base_tcp: np.ndarray, confidence: float = 0.9):
+    calls = []
+
+    def search(field, cloud, demos, config, **kwargs) -> SimpleNamespace:
+        calls.append(cloud)
+        return SimpleNamespace(T=T_base_tcp, confidence=confidence)
+
+    monkeypatch.setattr(coarse_search, "search_pose", search)
+    return calls
+
+
+def run(
+    policy: NeuralTouchPolicy, world: KinematicWorld, steps: int, task: str = RIM
+) -> np.ndarray:
+    """Actions, shape (steps, batch, 7)."""
+    actions = []
+    with torch.inference_mode():
+        for _ in range(steps):
+            action = policy.select_action(world.observe(task))
+            world.step(action)
+            actions.append(action.numpy())
+    return np.stack(actions)
+
+
+def near_world(num: int = 1, offset: float = 0.004) -> tuple[KinematicWorld, np.ndarray]:
+    goals = np.stack([DOWN] * num)
+    twist = np.array([offset, 0.0, -offset, 0.0, 0.1, 0.0])
+    return KinematicWorld(goals @ se3.exp(twist), cloud_around(DOWN[:3, 3])), goals
+
+
+def test_a_whole_episode_passes_through_the_phases(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Far away: search, straight in at the skill's opening, fine servo, converge, replay, hold."""
+    policy = small_policy()
+    T_coarse = DOWN @ se3.exp(np.array([0.005, 0.0, 0.002, 0.0, 0.0, 0.05]))
+    calls = with_search(monkeypatch, T_coarse)
+    start = DOWN @ se3.exp(np.array([0.05, -0.08, -0.15, 0.3, 0.2, -0.5]))
+    world = KinematicWorld(start[None], cloud_around(DOWN[:3, 3]), finger_distance=0.08)
+    policy.refiner = ServoRefiner(policy, world, DOWN[None])
+    phases, heights, errors = [], [], []
+    for _ in range(400):
+        world.step(policy.select_action(world.observe()))
+        report = policy.diagnostics[0]
+        phases.append(report.phase)
+        heights.append(world.poses[0, 2, 3])
+        errors.append(np.linalg.norm(world.poses[0, :3, 3] - DOWN[:3, 3]))
+    assert len(calls) == 1
+    assert phases == sorted(phases)
+    first_fine, first_replay = phases.index(Phase.FINE), phases.index(Phase.REPLAY)
+    assert np.linalg.norm(report.T_base_coarse - T_coarse) == 0.0
+    assert errors[first_fine - 1] < 0.008
+    assert errors[first_replay - 1] < 1e-4
+    assert report.converged and report.confidence == 0.9
+    assert 0.0 < report.expected_error_m < 0.01
+    assert report.T_base_grasp is not None
+    lift = heights[-1] - report.T_base_grasp[2, 3]
+    assert lift == pytest.approx(0.005, abs=1e-4)  # the skill's replay: five steps of 1 mm
+    assert heights[-1] == pytest.approx(heights[-20], abs=1e-9)  # then it stands still
+
+
+def test_limits_hold_in_every_phase(monkeypatch: pytest.MonkeyPatch) -> None:
+    policy = small_policy()
+    with_search(monkeypatch, DOWN)
+    start = DOWN @ se3.exp(np.array([0.05, -0.08, -0.15, 0.3, 0.2, -0.5]))
+    world = KinematicWorld(start[None], cloud_around(DOWN[:3, 3]))
+    policy.refiner = ServoRefiner(policy, world, DOWN[None], noise=2.0)
+    actions = run(policy, world, 350)
+    assert (actions >= features.ACTION_LOW - 1e-6).all() and (
+        actions <= features.ACTION_HIGH + 1e-6
+    ).all()
+    fine = actions[250:320]
+    assert np.abs(fine[..., :3]).max() <= features.MAX_LINEAR_SPEED
+
+
+def test_touch_on_the_way_in_stops_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    policy = small_policy()
+    with_search(monkeypatch, DOWN)
+    start = DOWN @ se3.transform(translation=(0.0, 0.0, -0.065))
+    world = KinematicWorld(start[None], DOWN[:3, 3] + np.zeros((1024, 3)))
+    run(policy, world, 30)
+    assert policy.diagnostics[0].phase == Phase.COARSE
+    world.finger[:] = 0.002  # the part is in the way
+    policy.select_action(world.observe())
+    assert policy.diagnostics[0].phase == Phase.FINE
+
+
+def test_near_starts_skip_the_search(monkeypatch: pytest.MonkeyPatch) -> None:
+    policy = small_policy()
+    calls = with_search(monkeypatch, DOWN)
+    world, _ = near_world()
+    policy.select_action(world.observe())
+    assert not calls
+    assert policy.diagnostics[0].phase == Phase.FINE
+    assert np.allclose(policy.diagnostics[0].T_base_coarse, world.poses[0], atol=1e-6)
+
+
+def test_noise_is_averaged_out() -> None:
+    """Output noise as large as the error 1 mm and 0.6 deg away leaves far less than that at the end."""
+    policy = small_policy()
+    world, goals = near_world(num=16)
+    policy.refiner = ServoRefiner(policy, world, goals, noise=0.2)
+    ends = np.zeros((16, 4, 4))
+    for _ in range(200):
+        world.step(policy.select_action(world.observe()))
+        for i, report in enumerate(policy.diagnostics):
+            if report.phase == Phase.FINE:
+                ends[i] = world.poses[i]
+    assert all(report.converged for report in policy.diagnostics)
+    error = se3.log(se3.inverse(ends) @ goals)
+    noise_m, noise_rad = 0.2 * 0.010 / 2.0, 0.2 * np.deg2rad(5.0) / 2.0
+    assert np.sqrt((error[:, :3] ** 2).mean()) < 0.25 * noise_m
+    assert np.sqrt((error[:, 3:] ** 2).mean()) < 0.25 * noise_rad
+
+
+def test_the_grip_stays_gentle_in_the_fine_phase() -> None:
+    policy = small_policy()
+    world, goals = near_world()
+    policy.refiner = ServoRefiner(policy, world, goals)
+    for _ in range(60):
+        before, closed = world.finger.copy(), world.closed.copy()
+        action = policy.select_action(world.observe()).numpy()
+        if policy.diagnostics[0].phase == Phase.FINE:
+            squeeze = before - action[:, 6]
+            limit = np.where(
+                closed, policy.config.fine.touch_squeeze_m, policy.config.fine.finger_step_m
+            )
+            assert (squeeze <= limit + 1e-6).all()
+        world.step(torch.as_tensor(action))
+
+
+def test_without_refiner_the_fingers_close_where_vision_said() -> None:
+    policy = small_policy(refiner="none")
+    world, _ = near_world()
+    start = world.poses.copy()
+    for _ in range(60):
+        world.step(policy.select_action(world.observe()))
+        if policy.diagnostics[0].phase == Phase.REPLAY:
+            break
+    assert policy.diagnostics[0].converged
+    grasp = policy.diagnostics[0].T_base_grasp
+    assert grasp is not None and np.allclose(grasp, start[0], atol=1e-6)
+    assert world.closed.all()
+
+
+def test_environments_do_not_disturb_each_other() -> None:
+    """A batch of two gives the same actions as each alone."""
+    policy = small_policy()
+    torch.nn.init.normal_(policy.refiner.action.weight, std=0.1)
+    pair, _ = near_world(num=2)
+    pair.poses[1] = pair.poses[1] @ se3.transform(translation=(0.003, 0.0, 0.0))
+    starts = pair.poses.copy()
+    together = run(policy, pair, 30)
+    for i in range(2):
+        policy.reset()
+        alone = KinematicWorld(starts[i : i + 1], pair.cloud)
+        assert np.allclose(run(policy, alone, 30)[:, 0], together[:, i], atol=1e-5)
+
+
+def test_reset_new_clouds_and_new_tasks_begin_episodes() -> None:
+    policy = small_policy()
+    world, goals = near_world(num=2)
+    policy.refiner = ServoRefiner(policy, world, goals)
+    run(policy, world, 3)
+    assert [d.fine_steps for d in policy.diagnostics] == [3, 3]
+    batch = world.observe()
+    batch[features.POINT_CLOUD][1] += 1e-4
+    policy.select_action(batch)
+    assert [d.fine_steps for d in policy.diagnostics] == [4, 1]
+    batch["task"][0] = LID
+    policy.select_action(batch)
+    assert [(d.task, d.fine_steps) for d in policy.diagnostics] == [(LID, 1), (RIM, 2)]
+    policy.reset()
+    assert policy.diagnostics == []
+    policy.select_action(batch)
+    assert [d.fine_steps for d in policy.diagnostics] == [1, 1]
+
+
+def test_what_is_missing_is_named(caplog: pytest.LogCaptureFixture, monkeypatch) -> None:
+    policy = small_policy()
+    world, _ = near_world()
+    with pytest.raises(
+        ValueError, match=r"Unknown task 'Juggle'. Skills of this policy: 'Grasp the mug"
+    ):
+        policy.select_action(world.observe("Juggle"))
+    batch = world.observe()
+    del batch[features.POINT_CLOUD]
+    with pytest.raises(ValueError, match=r"needs observation.point_cloud or .*coarse.mode=skip"):
+        policy.select_action(batch)
+    batch[features.WRIST_DEPTH] = torch.ones(1, 1, 4, 4)
+    with pytest.raises(ValueError, match="needs wrist_camera"):
+        policy.select_action(batch)
+    far = near_world()[0]
+    far.poses[:, 2, 3] += 0.3
+    with_search(monkeypatch, DOWN, confidence=0.1)
+    doubtful = small_policy()
+    doubtful.config.coarse = type(doubtful.config.coarse)(min_confidence=0.5)
+    doubtful.select_action(far.observe())
+    assert "confidence 0.10" in caplog.text
+
+
+def test_chunks_have_one_step() -> None:
+    policy = small_policy()
+    world, _ = near_world(num=2)
+    assert policy.predict_action_chunk(world.observe()).shape == (2, 1, 7)
+
+
+def test_fine_steps_are_quick() -> None:
+    """10 ms is the goal on one core; the test allows a busy machine."""
+    policy = small_policy()
+    world, _ = near_world()
+    policy.refiner = type(policy.refiner)(policy.refiner.config)
+    run(policy, world, 3)
+    times = []
+    for _ in range(20):
+        batch = world.observe()
+        start = time.perf_counter()
+        policy.select_action(batch)
+        times.append(time.perf_counter() - start)
+    assert np.median(times) < 0.05
