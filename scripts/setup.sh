@@ -66,24 +66,24 @@ missing_packages() {  # Debian's names
     has_library libOSMesa.so.8 || echo libosmesa6
 }
 
+apt_install() {  # those of the named packages that this system's release has, if we may
+    local package available=()
+    if [ "$(id -u)" != 0 ] || ! type -P apt-get >/dev/null; then return 1; fi
+    apt-get update -qq >/dev/null 2>&1 || say "apt-get update failed; going on with the lists at hand"
+    for package in "$@"; do
+        if apt-cache show "$package" >/dev/null 2>&1; then available+=("$package"); fi
+    done
+    if [ ${#available[@]} = 0 ]; then return 1; fi
+    say "installing ${available[*]}"
+    DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "${available[@]}" >/dev/null
+}
+
 ensure_libraries() {
-    local missing package available=()
+    local missing
     if [ "$(uname -s)" != Linux ]; then return 0; fi
     missing=$(missing_packages)
-    if [ -z "$missing" ]; then return 0; fi
-    if [ "$(id -u)" = 0 ] && type -P apt-get >/dev/null; then
-        say "installing" $missing
-        apt-get update -qq >/dev/null || say "apt-get update failed; going on with the lists at hand"
-        for package in $missing; do  # newer systems no longer have libosmesa6
-            if apt-cache show "$package" >/dev/null 2>&1; then available+=("$package"); fi
-        done
-        if [ ${#available[@]} -gt 0 ]; then
-            DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "${available[@]}" >/dev/null \
-                || say "apt-get could not install ${available[*]}"
-        fi
-        missing=$(missing_packages)
-    fi
-    case " $(echo $missing) " in
+    if [ -n "$missing" ] && apt_install $missing; then missing=$(missing_packages); fi
+    case " ${missing//$'\n'/ } " in
         *" libusb-1.0-0 "* | *" libgl1 "* | *" libgomp1 "* | *" libegl1 "*)
             fail "Open3D needs system libraries that are missing; run: sudo apt-get install" $missing ;;
         *[a-z]*) say "pictures of the scene may need more; if they fail, run: sudo apt-get install" $missing ;;
@@ -101,10 +101,11 @@ pick_gl() {  # how MuJoCo draws without a screen: a GPU or Mesa through EGL, els
 if [ -f "$STAMP" ] && [ "$(cat "$STAMP")" = "$(fingerprint)" ] && is_python312 $VENV/bin/python; then exit 0; fi
 
 ensure_libraries
-python=$(find_python || true)
-uv=$(find_uv || true)
-if [ -z "$uv" ]; then
-    install_uv "$python" "$(type -P python3 || true)" || fail "found no uv and no pip to install it with; install uv and run again"
+python=$(find_python) || { apt_install python3.12 && python=$(find_python); } || python=""
+if ! uv=$(find_uv); then
+    install_uv "$python" "$(type -P python3 || true)" \
+        || { apt_install python3-pip && install_uv "$(type -P python3)"; } \
+        || fail "found no uv and no pip to install it with; install uv and run again"
     uv=$(find_uv) || fail "uv was installed into $TOOLS but does not run"
 fi
 if ! is_python312 $VENV/bin/python; then
