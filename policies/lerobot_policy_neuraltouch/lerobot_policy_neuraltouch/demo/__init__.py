@@ -1,0 +1,1 @@
+"""The main job, shown: an unseen object, one look, then touch."""
