@@ -13,7 +13,7 @@ from lerobot_neuraltouch.features import Task
 from lerobot_neuraltouch.objects.catalogue import make_object
 from lerobot_neuraltouch.objects.contact import DIRECTIONS, ContactError, ContactFeature
 from lerobot_neuraltouch.objects.model import ObjectModel
-from lerobot_neuraltouch.tactile import TacTipFinger, TactileCamera
+from lerobot_neuraltouch.tactile import TactileCamera, TacTipFinger
 
 from .gripper import Gripper
 from .scene import GripperConfig, compile_model
@@ -96,9 +96,9 @@ class Workpiece:
         return not near
 
     def skin_comes_first(self, T_base_tcp: Array, finger_distance_m: float) -> bool:
-        """Whether each finger, closing from here, meets the object with its skin first. Leaves the gripper closed."""
+        """Whether each finger, closing from here past the middle, meets the object with its skin first."""
         waiting = [0, 1]
-        for distance in np.arange(finger_distance_m, 0.0, -_CLOSING_STEP_M):
+        for distance in np.arange(finger_distance_m, -finger_distance_m, -_CLOSING_STEP_M):
             self._collide(T_base_tcp, distance)
             touching = self.data.contact.geom
             for finger in waiting.copy():
