@@ -1,0 +1,151 @@
+"""The README's commands at a small size: collect, train with evaluation, crash, resume, evaluate, correct, measure."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+from lerobot.datasets import LeRobotDataset
+
+from lerobot_policy_neuraltouch.modeling_neuraltouch import NeuralTouchPolicy
+from lerobot_policy_neuraltouch.shipped import shipped_path
+from tests.plugins.policy_world import write_checkpoint
+
+pytestmark = pytest.mark.slow
+
+BIN = Path(sys.executable).parent
+TASK = "RefineBottleHead"
+ENV = [f"--env.task={TASK}", "--env.type=neuraltouch"]
+EVAL = ["--eval.n_episodes=2", "--eval.batch_size=2", "--eval.use_async_envs=false"]
+
+
+def start(command: Sequence[str]) -> subprocess.Popen[str]:
+    environment = os.environ | {"HF_HUB_OFFLINE": "1", "OMP_NUM_THREADS": "1"}
+    return subprocess.Popen(
+        [str(BIN / command[0]), *command[1:]],
+        env=environment,
+        text=True,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+    )
+
+
+def run(*command: str) -> str:
+    process = start(command)
+    output, _ = process.communicate(timeout=900)
+    assert process.returncode == 0, output[-4000:]
+    return output
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("commands")
+
+
+@pytest.fixture(scope="module")
+def new_policy(folder: Path) -> str:
+    """A policy from scratch: of the shipped field and skills, or where none are shipped yet, of random ones."""
+    try:
+        shipped_path()
+    except ValueError:
+        write_checkpoint(folder / "base")
+        return f"--policy.path={folder / 'base'}"
+    return "--policy.type=neuraltouch"
+
+
+@pytest.fixture(scope="module")
+def dataset(folder: Path) -> Path:
+    root = folder / "dataset"
+    run(
+        "neuraltouch", "collect", f"--task={TASK}", "--num-episodes=4", "--num-objects=2",
+        "--dataset.repo_id=local/touch", f"--dataset.root={root}",
+    )  # fmt: skip
+    return root
+
+
+@pytest.fixture(scope="module")
+def trained(folder: Path, dataset: Path, new_policy: str) -> Path:
+    """The last checkpoint of a training that was killed on the way and resumed."""
+    output = folder / "train"
+    command = [
+        "lerobot-train", new_policy, "--policy.push_to_hub=false", "--policy.device=cpu",
+        "--dataset.repo_id=local/touch", f"--dataset.root={dataset}", *ENV, *EVAL,
+        "--env_eval_freq=4", "--steps=400", "--save_freq=2", "--log_freq=1", "--batch_size=8",
+        "--num_workers=0", f"--output_dir={output}",
+    ]  # fmt: skip
+    process = start(command)
+    last = output / "checkpoints" / "last"
+    deadline = time.monotonic() + 600
+    # Killed after the first evaluation, in the middle of the steps that follow.
+    while not (output / "checkpoints" / "000006").exists():
+        assert process.poll() is None, process.communicate()[0][-4000:]
+        assert time.monotonic() < deadline, "no checkpoint within ten minutes"
+        time.sleep(0.2)
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    NeuralTouchPolicy.from_pretrained(last / "pretrained_model")
+    step = int(json.loads((last / "training_state" / "training_step.json").read_text())["step"])
+    assert step >= 4
+    run(
+        "lerobot-train",
+        f"--config_path={last / 'pretrained_model' / 'train_config.json'}",
+        "--resume=true",
+        f"--steps={step + 2}",
+        "--env_eval_freq=0",
+    )
+    resumed = int(json.loads((last / "training_state" / "training_step.json").read_text())["step"])
+    assert resumed == step + 2
+    return last / "pretrained_model"
+
+
+def test_collected_episodes_are_a_lerobot_dataset(dataset: Path) -> None:
+    loaded = LeRobotDataset("local/touch", root=dataset)
+    assert loaded.num_episodes == 4
+    assert loaded[0]["task"] == "Grasp the bottle by its lid"
+
+
+def test_lerobot_eval_scores_the_trained_policy(folder: Path, trained: Path) -> None:
+    output = folder / "eval"
+    run(
+        "lerobot-eval", f"--policy.path={trained}", *ENV, *EVAL, "--policy.device=cpu",
+        f"--output_dir={output}",
+    )  # fmt: skip
+    report = json.loads((output / "eval_info.json").read_text())
+    assert report["overall"]["n_episodes"] == 2
+
+
+def test_dagger_round_with_the_trained_policy(folder: Path, trained: Path) -> None:
+    root = folder / "dagger"
+    run(
+        "neuraltouch", "collect", f"--task={TASK}", "--num-episodes=2", f"--policy={trained}",
+        "--beta=0.3", "--num-envs=2", "--dataset.repo_id=local/dagger", f"--dataset.root={root}",
+    )  # fmt: skip
+    frame = LeRobotDataset("local/dagger", root=root)[3]
+    assert not frame["action"].equal(frame["observation.executed_action"])
+
+
+def test_datasets_of_several_rounds_are_merged_by_lerobot(folder: Path, dataset: Path) -> None:
+    copies = f"['{dataset}', '{dataset}']"
+    run(
+        "lerobot-edit-dataset", "--new_repo_id=local/merged", f"--new_root={folder / 'merged'}",
+        "--operation.type=merge", "--operation.repo_ids=['local/touch', 'local/touch']",
+        f"--operation.roots={copies}",
+    )  # fmt: skip
+    assert LeRobotDataset("local/merged", root=folder / "merged").num_episodes == 8
+
+
+def test_table1_on_the_trained_policy(folder: Path, trained: Path) -> None:
+    output = folder / "table1.json"
+    run(
+        "neuraltouch", "bench", "table1", "--method=ndf,neuraltouch", "--feature=bottle_head",
+        "--num-episodes=2", f"--policy={trained}", "--num-envs=2", f"--output={output}",
+    )  # fmt: skip
+    rows = json.loads(output.read_text())["rows"]
+    assert [row["method"] for row in rows] == ["ndf", "neuraltouch"]
+    assert rows[0]["pos_mm_mean"] >= 5.0  # perturbed starts are 5 to 20 mm off
+    assert output.with_suffix(".png").exists()
