@@ -201,7 +201,8 @@ def make_env(task: str, **kwargs: Any) -> gym.Env:
     """
     features.get_task(task)
     try:
-        return gym.make(f"gym_neuraltouch:gym_neuraltouch/{task}-v0", **kwargs)
+        name = f"gym_neuraltouch:gym_neuraltouch/{task}-v0"
+        return gym.make(name, disable_env_checker=True, **kwargs)
     except ModuleNotFoundError as error:
         raise ValueError(
             "The environments are in the package lerobot_env_neuraltouch, which is not installed."
