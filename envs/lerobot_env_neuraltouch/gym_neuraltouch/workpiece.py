@@ -75,10 +75,10 @@ class Workpiece:
         mujoco.mju_mat2Quat(quat, T_base_object[:3, :3].ravel())
         if self.free:
             fixture = self.model.equality("fixture").id
-            # The weld keeps the world's pose in the object's frame; anchor at the object's origin.
+            # The weld holds one point, given in the world and in the object's frame, and the world's rotation there.
             T = se3.inverse(T_base_object)
             self.model.eq_data[fixture, 0:3] = T_base_object[:3, 3]
-            self.model.eq_data[fixture, 3:6] = T[:3, 3]
+            self.model.eq_data[fixture, 3:6] = 0.0
             mujoco.mju_mat2Quat(self.model.eq_data[fixture, 6:10], T[:3, :3].ravel())
 
     def release(self) -> None:
