@@ -113,3 +113,37 @@ def test_observations_arrive_under_the_contracts_names(environments: dict) -> No
     _, reward, _, _, info = env.step(action)
     assert reward.shape == (2,)
     assert "is_success" in info or "is_success" in info["final_info"]
+
+
+def test_an_environment_rests_after_its_episode() -> None:
+    """LeRobot goes on stepping the batch until its slowest episode ends; those steps must not count."""
+    env = NeuralTouchEnv(num_objects=1, noise="off").create_envs(n_envs=1)["RefineMugRim"][0]
+    env.reset(seed=[3], options={NEW_ROLLOUT_OPTION: True})
+    action = np.zeros((1, 7), dtype=np.float32)
+    action[:, 6] = features.MAX_FINGER_DISTANCE
+    limit = env.call("_max_episode_steps")[0]
+    ends = [bool(np.any(env.step(action)[3])) for _ in range(limit)]
+    assert ends == [False] * (limit - 1) + [True]
+    last, reward, _, truncated, _ = env.step(action)
+    assert truncated[0]
+    assert reward[0] == 0.0
+    again = env.step(action)[0]
+    assert np.array_equal(last["agent_pos"], again["agent_pos"])
+    fresh, _ = env.reset(seed=[4], options={NEW_ROLLOUT_OPTION: True})
+    assert not np.array_equal(last["agent_pos"], fresh["agent_pos"])
+    env.close()
+
+
+@pytest.mark.slow
+def test_workers_make_the_same_episodes_as_one_process() -> None:
+    config = NeuralTouchEnv(num_objects=1)
+    seen = []
+    for use_async in (False, True):
+        env = config.create_envs(n_envs=2, use_async_envs=use_async)["RefineMugRim"][0]
+        observation, _ = env.reset(seed=[0, 1], options={NEW_ROLLOUT_OPTION: True})
+        assert env.call("_max_episode_steps") == (200, 200)
+        seen.append(observation)
+        env.close()
+    for key in ("agent_pos", "point_cloud"):
+        assert np.array_equal(seen[0][key], seen[1][key])
+    assert np.array_equal(seen[0]["pixels"]["tactile_left"], seen[1]["pixels"]["tactile_left"])

@@ -11,8 +11,9 @@ from lerobot.configs import FeatureType, PolicyFeature
 from lerobot.envs.configs import EnvConfig
 from lerobot.envs.utils import _LazyAsyncVectorEnv, freeze_after_episode_end
 
-import gym_neuraltouch  # noqa: F401  registers the ids
 from lerobot_neuraltouch import features as contract
+
+from .episode import make_episode
 
 STARTS = ("perturbed", "perception")
 SPLITS = ("train", "val", "test")
@@ -107,10 +108,7 @@ class NeuralTouchEnv(EnvConfig):
 
     def _vector_env(self, name: str, n_envs: int, use_async_envs: bool) -> Any:
         make = functools.partial(
-            gym.make,
-            f"gym_neuraltouch:gym_neuraltouch/{name}-v0",  # the module first: a worker imports it
-            disable_env_checker=self.disable_env_checker,
-            **self.gym_kwargs,
+            make_episode, name, disable_env_checker=self.disable_env_checker, **self.gym_kwargs
         )
         copies: list[Callable[[], gym.Env]] = [make] * n_envs
         if use_async_envs and n_envs > 1:
