@@ -11,13 +11,13 @@ import trimesh
 from lerobot_neuraltouch.objects.model import to_trimesh
 from lerobot_neuraltouch.objects.revolve import hull
 
-GAP_M = 0.0001
-"""A hull fits when the empty space in it, spread over half of its surface, is thinner than this."""
+DEPTH_M = 0.0002
+"""A hull fits when no corner of the solid lies deeper than this below the hull's surface."""
 MAX_DEPTH = 9
 """A solid is halved at most so often: at most 2 ** MAX_DEPTH pieces."""
 SMALLEST_M = 0.004
 """Smaller pieces are not halved."""
-SIMPLIFY_M = 0.00003
+SIMPLIFY_M = 0.00005
 """Details of the surface finer than this are left out."""
 TILE_M = 0.008
 SHELL_M = 0.002
@@ -34,8 +34,8 @@ def convex_pieces(mesh: trimesh.Trimesh) -> tuple[trimesh.Trimesh, ...]:
 
 def _to_manifold(mesh: trimesh.Trimesh) -> manifold3d.Manifold | None:
     """The mesh as a solid, or None if it does not enclose one."""
-    vertices = np.asarray(mesh.vertices, dtype=np.float64)
-    faces = np.asarray(mesh.faces, dtype=np.uint64)
+    vertices = np.array(mesh.vertices, dtype=np.float64, order="C")
+    faces = np.array(mesh.faces, dtype=np.uint64, order="C")
     solid = manifold3d.Manifold(manifold3d.Mesh64(vert_properties=vertices, tri_verts=faces))
     sound = solid.status() == manifold3d.Error.NoError and solid.volume() > 0.0
     return solid if sound else None
@@ -47,25 +47,59 @@ def _halve(solid: manifold3d.Manifold, depth: int) -> list[manifold3d.Manifold]:
         if part.is_empty() or part.volume() < 1e-12:
             continue
         around = part.hull()
-        size = np.reshape(part.bounding_box(), (2, 3))
-        fits = around.volume() - part.volume() < GAP_M * part.surface_area() / 2.0
-        if fits or depth == 0 or np.ptp(size, axis=0).max() < SMALLEST_M:
+        empty = around.volume() - part.volume()
+        small = np.ptp(np.reshape(part.bounding_box(), (2, 3)), axis=0).max() < SMALLEST_M
+        if depth == 0 or small or _hollow(part, around) < DEPTH_M:
             pieces.append(around)
         else:
-            for half in _best_halves(part, size):
+            for half in _best_halves(part, empty):
                 pieces.extend(_halve(half, depth - 1))
     return pieces
 
 
-def _best_halves(part: manifold3d.Manifold, bounds: np.ndarray) -> tuple[manifold3d.Manifold, ...]:
-    """Cut in the middle of one of the three axes."""
-    middle = bounds.mean(axis=0)
-    cuts = [
-        part.split_by_plane(tuple(np.eye(3)[axis]), middle[axis])
-        for axis in range(3)
-        if np.ptp(bounds[:, axis]) > SMALLEST_M / 2.0
-    ]
-    return min(cuts, key=lambda halves: sum(half.hull().volume() for half in halves))
+def _hollow(part: manifold3d.Manifold, around: manifold3d.Manifold) -> float:
+    """How deep the deepest corner or face of a solid lies below the surface of its hull [m]."""
+    mesh, surface = to_trimesh(part), to_trimesh(around)
+    points = np.concatenate([mesh.vertices, mesh.triangles_center])
+    sound = surface.area_faces > 1e-12  # slivers have no normal
+    normals = surface.face_normals[sound]
+    offsets = np.sum(normals * surface.triangles[sound, 0], axis=1)
+    deepest = 0.0
+    for chunk in np.array_split(points, 1 + len(points) * len(normals) // 1_000_000):
+        deepest = max(deepest, float((offsets - chunk @ normals.T).min(axis=1).max()))
+    return deepest
+
+
+def _best_halves(part: manifold3d.Manifold, empty: float) -> tuple[manifold3d.Manifold, ...]:
+    """Cut in the middle of one of the three axes: the one after which the hulls hold the least empty space.
+
+    Args:
+        part: What to cut.
+        empty: Volume of its hull that is not its own [m3].
+
+    One cut does not show how good it is where a ring is halved (its halves' hulls still fill the hole), so where no cut
+    gains much, the best second cuts are tried too.
+    """
+    cuts = _middle_cuts(part)
+    volumes = [_hull_volume(halves) for halves in cuts]
+    if min(volumes) > part.volume() + 0.8 * empty:
+        volumes = [
+            sum(min(map(_hull_volume, _middle_cuts(half))) for half in halves) for halves in cuts
+        ]
+    return cuts[int(np.argmin(volumes))]
+
+
+def _middle_cuts(part: manifold3d.Manifold) -> list[tuple[manifold3d.Manifold, ...]]:
+    """Both halves for each axis, the longest axis first."""
+    bounds = np.reshape(part.bounding_box(), (2, 3))
+    middle, extents = bounds.mean(axis=0), np.ptp(bounds, axis=0)
+    longest_first = np.argsort(-extents)
+    wide_enough = [axis for axis in longest_first if extents[axis] > 0.3 * extents.max()]
+    return [part.split_by_plane(tuple(np.eye(3)[axis]), middle[axis]) for axis in wide_enough]
+
+
+def _hull_volume(parts: tuple[manifold3d.Manifold, ...]) -> float:
+    return sum(part.hull().volume() for part in parts)
 
 
 def _tiles(mesh: trimesh.Trimesh) -> list[trimesh.Trimesh]:
