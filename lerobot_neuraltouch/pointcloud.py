@@ -110,8 +110,9 @@ class DepthNoise:
 
 def perturb_depth(depth_m: np.ndarray, noise: DepthNoise, rng: np.random.Generator) -> np.ndarray:
     """Add a camera's faults to a depth picture, float32 [m], shape (height, width); 0 stays invalid."""
-    depth = np.asarray(depth_m, dtype=np.float32).copy()
-    valid = np.isfinite(depth) & (depth > 0.0)
+    given = np.asarray(depth_m, dtype=np.float32)
+    valid = np.isfinite(given) & (given > 0.0)
+    depth = np.where(valid, given, np.float32(0.0))
     far = ndimage.maximum_filter(depth, size=3)
     near = ndimage.minimum_filter(np.where(valid, depth, np.float32(np.inf)), size=3)
     # A border to invalid pixels is an edge too: there is something behind that was too far to measure.
@@ -121,7 +122,7 @@ def perturb_depth(depth_m: np.ndarray, noise: DepthNoise, rng: np.random.Generat
     noisy = depth + scale * depth**2 * rng.standard_normal(depth.shape, dtype=np.float32)
     flying = edge & (rng.random(depth.shape, dtype=np.float32) < noise.edge_flying)
     mix = rng.random(depth.shape, dtype=np.float32)
-    noisy[flying] = (near + mix * (far - near))[flying]
+    noisy[flying] = near[flying] + mix[flying] * (far - near)[flying]
     wrong = rng.random(depth.shape, dtype=np.float32) < noise.outliers
     noisy[wrong] += noise.outlier_m * (2.0 * mix[wrong] - 1.0)
     lost = edge & (rng.random(depth.shape, dtype=np.float32) < noise.edge_dropout)

@@ -180,11 +180,20 @@ def _inner_rim(mug: Mug, num_rim: int) -> np.ndarray:
     return fillet((centre_r, height), round_, 90.0, 180.0 - np.rad2deg(mug.taper_rad), num_rim)
 
 
+def _split_at_floor(mug: Mug) -> tuple[np.ndarray, np.ndarray]:
+    """Coarse profile of the outer face below and above the floor's height, each with a point at that height."""
+    profile = _outer_profile(mug, num_rim=5, num_base=7)
+    below = profile[:, 1] < mug.floor_m
+    at_floor = [[np.interp(mug.floor_m, profile[:, 1], profile[:, 0]), mug.floor_m]]
+    return np.concatenate([profile[below], at_floor]), np.concatenate([at_floor, profile[~below]])
+
+
 def _wall_pieces(mug: Mug) -> list[trimesh.Trimesh]:
-    """The wall in sectors, whose faces lie evenly about the round wall."""
-    outer, rim = _outer_profile(mug, num_rim=4, num_base=3), _inner_rim(mug, num_rim=4)
-    foot = np.array([[mug.inner_radius(0.0), 0.0]])
-    inner = np.concatenate([rim, foot])
+    """The wall above the floor in sectors, whose faces lie evenly about the round wall."""
+    outer = _split_at_floor(mug)[1]
+    inner = np.concatenate(
+        [_inner_rim(mug, num_rim=5), [[mug.inner_radius(mug.floor_m), mug.floor_m]]]
+    )
     width = 2.0 * np.pi / NUM_WALL_PIECES
     # The outer face gets a corner in the middle too; the inner one is concave and cannot have it.
     outer_r = even_radius(outer[:, 0], 2 * NUM_WALL_PIECES)
@@ -198,8 +207,5 @@ def _wall_pieces(mug: Mug) -> list[trimesh.Trimesh]:
 
 
 def _floor_piece(mug: Mug) -> trimesh.Trimesh:
-    """The floor as a disc that ends inside the wall."""
-    profile = [
-        [mug.middle_radius(z) - mug.base_round_m * (z == 0.0), z] for z in (0.0, mug.floor_m)
-    ]
-    return convex_slice(np.array(profile), NUM_WALL_PIECES)
+    """The floor as a disc that reaches to the outer face."""
+    return convex_slice(_split_at_floor(mug)[0], 2 * NUM_WALL_PIECES)

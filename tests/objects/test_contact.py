@@ -56,7 +56,9 @@ def test_two_millimetres_across_the_wall_count(rim: ContactFeature) -> None:
     error = rim.nearest(rim.poses[3] @ shift(y=0.002))
     assert_allclose(error.pos_error_m, 0.002, atol=1e-7)
     assert error.cos_error < 1e-9
-    assert_allclose(rim.nearest(rim.poses[3] @ shift(y=0.003, z=0.004)).pos_error_m, 0.005, atol=1e-7)
+    assert_allclose(
+        rim.nearest(rim.poses[3] @ shift(y=0.003, z=0.004)).pos_error_m, 0.005, atol=1e-7
+    )
 
 
 def test_tilts_count(rim: ContactFeature, head: ContactFeature) -> None:

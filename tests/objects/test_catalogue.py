@@ -1,0 +1,175 @@
+"""Generated objects are sound solids, repeat under their number, and their physics pieces are where the surface is."""
+
+import numpy as np
+import open3d as o3d
+import pytest
+import trimesh
+from numpy.testing import assert_allclose
+
+from lerobot_neuraltouch.features import MAX_FINGER_DISTANCE, TASKS
+from lerobot_neuraltouch.objects.bottle import draw_bottle
+from lerobot_neuraltouch.objects.catalogue import CATEGORIES, SPLITS, make_object, object_rng
+from lerobot_neuraltouch.objects.model import ObjectModel
+from lerobot_neuraltouch.objects.mug import draw_mug, make_mug
+from lerobot_neuraltouch.objects.views import make_scene
+
+GENUS = {"mug": 1, "bottle": 0}
+DRAW = {"mug": draw_mug, "bottle": draw_bottle}
+PROBES = [("mug", 0), ("mug", 1), ("bottle", 0), ("bottle", 2)]
+"""Both handle styles, a conic and a round shoulder of the train stream."""
+
+
+def signed_distance(mesh: trimesh.Trimesh, points: np.ndarray) -> np.ndarray:
+    query = o3d.core.Tensor(points.astype(np.float32))
+    return make_scene(mesh).compute_signed_distance(query).numpy()
+
+
+@pytest.mark.parametrize(("category", "index"), PROBES)
+def test_meshes_are_sound_solids(category: str, index: int) -> None:
+    """Watertight, wound outwards, of the right genus; standing on z = 0 with the axis on z; few triangles."""
+    mesh = make_object(category, "train", index).mesh
+    assert mesh.is_watertight
+    assert mesh.is_winding_consistent
+    assert mesh.volume > 0.0
+    assert mesh.euler_number == 2 - 2 * GENUS[category]
+    assert mesh.body_count == 1
+    assert len(mesh.faces) < 20_000
+    assert_allclose(mesh.bounds[0, 2], 0.0, atol=1e-9)
+    # Facets lie evenly about the round surface; the handle is only towards +x.
+    assert_allclose(mesh.bounds[0, 1], -mesh.bounds[1, 1], atol=1e-6)
+
+
+@pytest.mark.parametrize(("category", "index"), PROBES)
+def test_pieces_cover_the_solid_and_little_more(category: str, index: int) -> None:
+    """Surface points within 0.1 mm of the union of the pieces (handles: 0.6 mm), pieces within 0.15 mm of the solid."""
+    model = make_object(category, "train", index)
+    rng = np.random.default_rng(0)
+    surface = trimesh.sample.sample_surface(model.mesh, 1500, seed=0)[0]
+    outside = np.min([signed_distance(piece, surface) for piece in model.pieces], axis=0)
+    handle = (surface[:, 0] > 0.0) & (np.abs(surface[:, 1]) < 0.009) & (category == "mug")
+    assert outside[~handle].max() < 0.0001
+    assert outside[handle].max(initial=0.0) < 0.0006
+    corners = np.concatenate([piece.vertices for piece in model.pieces])
+    mixed = np.concatenate(
+        [rng.dirichlet(np.ones(len(piece.vertices)), 40) @ piece.vertices for piece in model.pieces]
+    )
+    excess = signed_distance(model.mesh, np.concatenate([corners, mixed]))
+    assert excess.max() < 0.00015
+    assert all(piece.is_convex and piece.is_watertight for piece in model.pieces)
+
+
+def test_a_mug_has_enough_wall_pieces() -> None:
+    """Fewer than 36 pieces per ring would let the pads feel the wall more than 0.15 mm off."""
+    assert len(make_object("mug", "train", 0).pieces) >= 36 + 2
+
+
+def test_the_wall_is_felt_where_it_is() -> None:
+    """On the rim's radius, the middle of the wall pieces' two faces is off the true one by less than 0.06 mm."""
+    mug = draw_mug(object_rng("mug", "train", 3))
+    model = make_mug(mug, "mug")
+    height = 0.7 * mug.height_m
+    angles = np.random.default_rng(0).uniform(np.deg2rad(60.0), np.deg2rad(300.0), 400)
+    heights = np.full_like(angles, height)
+    scene = o3d.t.geometry.RaycastingScene()
+    merged = trimesh.util.concatenate(model.pieces[:48])
+    scene.add_triangles(
+        o3d.core.Tensor(merged.vertices.astype(np.float32)),
+        o3d.core.Tensor(merged.faces.astype(np.uint32)),
+    )
+    out = np.column_stack([np.cos(angles), np.sin(angles), 0 * angles])
+
+    def cast(origins: np.ndarray, directions: np.ndarray) -> np.ndarray:
+        rays = np.concatenate([origins, directions], axis=1).astype(np.float32)
+        return scene.cast_rays(o3d.core.Tensor(rays))["t_hit"].numpy()
+
+    inner = cast(np.column_stack([0 * angles, 0 * angles, heights]), out)
+    outer = 0.2 - cast(0.2 * out + heights[:, None] * [0, 0, 1.0], -out)
+    assert_allclose(inner, mug.inner_radius(height), atol=0.00006)
+    assert_allclose(outer, mug.outer_radius(height), atol=0.00003)
+    assert abs(np.mean(inner) - mug.inner_radius(height)) < 0.00002
+
+
+def test_rim_circle_and_mesh_agree() -> None:
+    """The ideal rim contact lies in the middle of the mesh's wall to 0.03 mm, all along the rim."""
+    model = make_object("mug", "test", 1)
+    rim = model.features["mug_rim"]
+    poses = rim.curve(60)
+    for side in (-0.5, 0.5):
+        faces = poses[:, :3, 3] + side * rim.part_thickness_m * poses[:, :3, 1]
+        assert np.abs(signed_distance(model.mesh, faces)).max() < 0.00003
+    tops = poses[:, :3, 3] - 0.003 * poses[:, :3, 2]
+    assert (
+        np.abs(signed_distance(model.mesh, tops)).max() < 0.0001
+    )  # leaning walls: the edge is round
+
+
+def test_lid_and_mesh_agree() -> None:
+    model = make_object("bottle", "test", 1)
+    head = model.features["bottle_head"]
+    for _ in range(20):
+        T = head.sample(np.random.default_rng(0))
+        sides = T[:3, 3] + 0.5 * head.part_thickness_m * np.outer([-1, 1], T[:3, 1])
+        assert np.abs(signed_distance(model.mesh, sides)).max() < 0.00002
+
+
+def test_fingers_fit_everywhere() -> None:
+    """Room for a 16 mm finger inside the mug, and for both fingers beside the lid down to 18 mm below its top."""
+    for index in range(100):
+        mug = draw_mug(object_rng("mug", "train", index))
+        assert 2.0 * mug.inner_radius(mug.height_m) > 0.058
+        assert mug.inner_radius(mug.height_m - 0.015) > 0.028
+        assert mug.outer_radius(0.0) > 0.02
+        assert 2.0 * mug.rim_round_m < mug.wall_m
+        handle = mug.handle
+        lowest = handle.middle_m - handle.span_m / 2 - handle.thickness_m / 2 - handle.droop_m
+        highest = handle.middle_m + handle.span_m / 2 + handle.thickness_m / 2
+        assert lowest > 0.002
+        assert highest < mug.height_m - 0.002
+        bottle = draw_bottle(object_rng("bottle", "train", index))
+        assert 0.026 <= 2.0 * bottle.lid_radius_m <= 0.045 < MAX_FINGER_DISTANCE
+        assert bottle.lid_m + bottle.neck_m >= 0.0235
+        assert bottle.neck_radius_m < bottle.lid_radius_m < bottle.body_radius_m
+        assert bottle.height_m - bottle.lid_m - bottle.neck_m - bottle.shoulder_m > 0.02
+
+
+def test_streams_repeat_and_differ() -> None:
+    """The same number gives the same shape, and no shape of one split comes up in another."""
+    for category in CATEGORIES:
+        shapes = {
+            split: [DRAW[category](object_rng(category, split, i)) for i in range(60)]
+            for split in SPLITS
+        }
+        assert shapes["test"][7] == DRAW[category](object_rng(category, "test", 7))
+        drawn = [repr(shape) for split in SPLITS for shape in shapes[split]]
+        assert len(set(drawn)) == 3 * 60
+
+
+def test_splits_have_the_same_ranges() -> None:
+    """Means of a drawn size over 200 shapes agree between the splits within 5 standard errors."""
+    sizes = {
+        split: [draw_mug(object_rng("mug", split, i)).height_m for i in range(200)]
+        for split in SPLITS
+    }
+    error = 0.045 / np.sqrt(12 * 200)
+    assert abs(np.mean(sizes["train"]) - np.mean(sizes["test"])) < 5 * np.sqrt(2) * error
+    assert abs(np.mean(sizes["train"]) - np.mean(sizes["val"])) < 5 * np.sqrt(2) * error
+
+
+def test_objects_have_the_features_of_the_tasks() -> None:
+    for task in TASKS.values():
+        model = make_object(task.category, "val", 0)
+        assert model.name == f"{task.category}-val-0000"
+        assert model.feature(task.feature).name == task.feature
+        assert 0.02 < model.mass_kg < 0.5
+
+
+def test_unknown_names_list_what_exists() -> None:
+    with pytest.raises(ValueError, match="Unknown category 'cup'. Available: mug, bottle"):
+        make_object("cup", "train", 0)
+    with pytest.raises(ValueError, match="Unknown split 'dev'. Available: train, val, test"):
+        make_object("mug", "dev", 0)
+    with pytest.raises(ValueError, match="at least 0"):
+        make_object("mug", "train", -1)
+    model: ObjectModel = make_object("mug", "train", 0)
+    with pytest.raises(ValueError, match="no feature 'lid'. Available: mug_rim"):
+        model.feature("lid")

@@ -1,0 +1,136 @@
+"""Users' meshes become objects; mistakes in their YAML are explained."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import open3d as o3d
+import pytest
+import trimesh
+import yaml
+from numpy.testing import assert_allclose
+
+from lerobot_neuraltouch import se3
+from lerobot_neuraltouch.objects.convex import convex_pieces
+from lerobot_neuraltouch.objects.model import ObjectModel
+from lerobot_neuraltouch.objects.user import load_object
+from lerobot_neuraltouch.objects.views import make_scene
+
+RIM_POSE = [38.0, 0.0, 87.0, 0.0, 0.0, 0.0]
+
+
+def rim_pose() -> list[float]:
+    """On the wall at 38 mm, 3 mm below the rim: z down, y outwards (x), in the mesh's frame and millimetres."""
+    rotation = np.array([[0.0, 1.0, 0.0], [1.0, 0.0, 0.0], [0.0, 0.0, -1.0]])
+    return se3.to_rotvec_pose(se3.transform(rotation, (38.0, 0.0, 87.0))).tolist()
+
+
+def write_object(folder: Path, shape: trimesh.Trimesh | None = None, **changes: Any) -> Path:
+    if shape is None:
+        shape = trimesh.creation.annulus(36.0, 40.0, 90.0, sections=24)
+        shape.apply_translation([0.0, 0.0, 45.0])
+    shape.export(folder / "cup.stl")
+    feature = {"poses": [rim_pose()], "part_thickness_m": 0.004}
+    data = {
+        "mesh": "cup.stl", "scale": 0.001, "category": "mug", "features": {"mug_rim": feature},
+    }  # fmt: skip
+    path = folder / "cup.yaml"
+    path.write_text(yaml.safe_dump({k: v for k, v in (data | changes).items() if v is not None}))
+    return path
+
+
+@pytest.fixture(scope="module")
+def ring(tmp_path_factory: pytest.TempPathFactory) -> ObjectModel:
+    return load_object(write_object(tmp_path_factory.mktemp("ring")))
+
+
+def test_a_mesh_in_millimetres_becomes_an_object(ring: ObjectModel) -> None:
+    assert ring.name == "cup"
+    assert ring.category == "mug"
+    assert_allclose(ring.mesh.extents, [0.08, 0.08, 0.09], atol=1e-4)
+    assert_allclose(ring.mesh.bounds[0, 2], 0.0, atol=1e-9)
+    rim = ring.feature("mug_rim")
+    assert rim.part_thickness_m == 0.004
+    error = rim.nearest(rim.poses[0] @ se3.transform(None, (0.003, 0.001, 0.0)))
+    assert_allclose(error.pos_error_m, 0.001, atol=1e-9)  # x is free at a rim
+
+
+def test_poses_move_with_the_mesh_to_the_object_frame(tmp_path: Path) -> None:
+    """A block that stands elsewhere in its file: mesh and poses are moved alike."""
+    mesh = trimesh.creation.box([60.0, 60.0, 90.0])
+    mesh.apply_translation([100.0, 50.0, 245.0])
+    T = se3.from_rotvec_pose(np.array(rim_pose()))
+    T[:3, 3] += [100.0, 50.0, 200.0]
+    feature = {"poses": [T.round(5).tolist()], "part_thickness_m": 0.004}
+    model = load_object(write_object(tmp_path, mesh, features={"mug_rim": feature}))
+    assert_allclose(model.feature("mug_rim").poses[0][:3, 3], [0.038, 0.0, 0.087], atol=1e-6)
+
+
+def test_pieces_of_a_solid_leave_its_hole_free(ring: ObjectModel) -> None:
+    """A ring cut into convex pieces: the wall is covered, and nothing sticks out by more than 0.4 mm."""
+    assert all(piece.is_convex for piece in ring.pieces)
+    scene = make_scene(ring.mesh)
+    corners = np.concatenate([piece.vertices.mean(axis=0)[None] for piece in ring.pieces])
+    assert scene.compute_occupancy(o3d.core.Tensor(corners.astype(np.float32))).numpy().all()
+    merged = trimesh.util.concatenate(ring.pieces)
+    samples = trimesh.sample.sample_surface(merged, 3000, seed=0)[0].astype(np.float32)
+    assert scene.compute_signed_distance(o3d.core.Tensor(samples)).numpy().max() < 0.0004
+    assert sum(piece.volume for piece in ring.pieces) > 0.999 * ring.mesh.volume
+
+
+def test_an_open_mesh_becomes_a_shell_of_tiles() -> None:
+    ring = trimesh.creation.annulus(0.036, 0.04, 0.03, sections=24)
+    half = trimesh.Trimesh(ring.vertices, ring.faces[: len(ring.faces) * 2 // 3])
+    pieces = convex_pieces(half)
+    assert len(pieces) > 36
+    assert all(piece.is_convex for piece in pieces)
+    surface = trimesh.sample.sample_surface(half, 300, seed=0)[0].astype(np.float32)
+    query = o3d.core.Tensor(surface)
+    gaps = np.min([make_scene(p).compute_signed_distance(query).numpy() for p in pieces], axis=0)
+    assert gaps.max() < 0.0005
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"category": "cup"}, "unknown category 'cup'. Available: mug, bottle"),
+        ({"features": {"lid": {}}}, "unknown feature 'lid' of a mug. Available: mug_rim"),
+        ({"features": {}}, "at least one of mug_rim"),
+        ({"features": {"mug_rim": {"poses": [RIM_POSE]}}}, "missing part_thickness_m"),
+        ({"features": {"mug_rim": {"poses": [[1, 2]], "part_thickness_m": 0.004}}}, "6 finite numbers"),
+        ({"features": {"mug_rim": {"poses": [], "part_thickness_m": 0.004}}}, "at least one pose"),
+        (
+            {"features": {"mug_rim": {"poses": [np.ones((4, 4)).tolist()], "part_thickness_m": 0.004}}},
+            "not a rotation",
+        ),
+        (
+            {"features": {"mug_rim": {"poses": [RIM_POSE], "part_thickness_m": "thin"}}},
+            "positive number",
+        ),
+        ({"scale": 1.0}, "is 90 m long at scale 1.*Set `scale`"),
+        ({"scale": 1e-5}, "is 0.0009 m long"),
+        ({"scale": -1}, "scale must be a positive number"),
+        ({"mesh": None}, "missing mesh"),
+        ({"colour": "red"}, "unknown key 'colour'. Available: mesh, scale, category, features"),
+    ],
+)  # fmt: skip
+def test_mistakes_are_explained(tmp_path: Path, changes: dict[str, Any], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        load_object(write_object(tmp_path, **changes))
+
+
+def test_files_that_are_no_meshes_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError, match=r"no object file"):
+        load_object(tmp_path / "nothing.yaml")
+    with pytest.raises(FileNotFoundError, match=r"no mesh"):
+        load_object(write_object(tmp_path, mesh="other.stl"))
+    path = write_object(tmp_path)
+    (tmp_path / "cup.stl").write_bytes(b"this is no mesh")
+    with pytest.raises(ValueError, match="does not load as a mesh|holds no triangles"):
+        load_object(path)
+    path.write_text("mesh: [")
+    with pytest.raises(ValueError, match="no valid YAML"):
+        load_object(path)
+    path.write_text("just words")
+    with pytest.raises(ValueError, match="must hold the keys"):
+        load_object(path)
