@@ -1,0 +1,108 @@
+"""Objects seen by one or a few cameras, with the grasps they should get: for benchmark, calibration and tests.
+
+An object floats in a uniformly drawn orientation, so a camera sees it from a uniformly drawn side. Frame: base.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from lerobot_neuraltouch import se3
+from lerobot_neuraltouch.features import NUM_CLOUD_POINTS, task_of_feature
+from lerobot_neuraltouch.ndf.views import see
+from lerobot_neuraltouch.objects.catalogue import CATEGORIES, make_object
+from lerobot_neuraltouch.objects.contact import ContactFeature
+from lerobot_neuraltouch.objects.model import ObjectModel
+from lerobot_neuraltouch.pointcloud import DepthNoise, subsample
+
+CAMERA_DISTANCE_M = (0.35, 0.45)
+SEEN_RADIUS_M = 0.015
+SEEN_POINTS = 20
+"""A contact is seen if this many points of the cloud lie within that radius of it."""
+
+
+@dataclass(frozen=True, eq=False)
+class Case:
+    """One object before the cameras."""
+
+    model: ObjectModel
+    feature: ContactFeature
+    T_base_object: np.ndarray
+    """(4, 4)."""
+    cloud: np.ndarray
+    """Base frame [m], float32 (NUM_CLOUD_POINTS, 3)."""
+    hidden: bool
+    """Whether too little is seen of every ideal contact."""
+
+    def error(self, T_base_tcp: np.ndarray) -> tuple[float, float]:
+        """Position error [m] and cosine error of a found pose against the nearest ideal one."""
+        error = self.feature.nearest(se3.inverse(self.T_base_object) @ T_base_tcp)
+        return error.pos_error_m, error.cos_error
+
+
+def make_case(
+    feature: str,
+    split: str,
+    index: int,
+    rng: np.random.Generator,
+    *,
+    views: int = 1,
+    noise: DepthNoise | None = None,
+) -> Case:
+    """Put an object before one or more cameras.
+
+    Args:
+        feature: Contact, for example `mug_rim`; tells the category.
+        split, index: Which object of the category's stream.
+        rng: Draws the object's pose, the cameras and their noise.
+        views: Cameras, uniformly around the object, whose clouds are put together.
+        noise: Of the depth; nominal if left out.
+    """
+    model = make_object(task_of_feature(feature).category, split, index)
+    contact = model.feature(feature)
+    clouds = [_view(model, rng, noise) for _ in range(views)]
+    cloud = subsample(np.concatenate(clouds), NUM_CLOUD_POINTS, rng)
+    T_base_object = se3.transform(se3.random_rotation(rng), rng.uniform(-0.3, 0.3, 3))
+    moved = se3.apply(T_base_object, cloud).astype(np.float32)
+    return Case(model, contact, T_base_object, moved, is_hidden(cloud, contact))
+
+
+def is_hidden(cloud: np.ndarray, contact: ContactFeature) -> bool:
+    """Whether a cloud (N, 3) in the object frame shows less than SEEN_POINTS around every ideal contact.
+
+    The contact is where a pad touches: half the part's thickness from the tcp along the closing direction.
+    """
+    places = _touched(contact)
+    squared = ((cloud[:, None] - places) ** 2).sum(-1)
+    return bool((squared < SEEN_RADIUS_M**2).sum(0).max() < SEEN_POINTS)
+
+
+def _touched(contact: ContactFeature) -> np.ndarray:
+    """Places a pad touches at ideal contacts, object frame [m], (num, 3)."""
+    poses = contact.curve(64)
+    if contact.free_spin is not None:
+        twists = np.zeros((16, 6))
+        twists[:, 3 + contact.free_spin] = np.linspace(0.0, 2.0 * np.pi, 16, endpoint=False)
+        poses = (poses[:, None] @ se3.exp(twists)).reshape(-1, 4, 4)
+    offset = 0.5 * contact.part_thickness_m * poses[:, :3, 1]
+    return np.concatenate([poses[:, :3, 3] - offset, poses[:, :3, 3] + offset])
+
+
+def _view(model: ObjectModel, rng: np.random.Generator, noise: DepthNoise | None) -> np.ndarray:
+    """One view from a uniformly drawn direction, object frame [m]."""
+    centre = model.mesh.bounds.mean(0)
+    for _ in range(20):
+        away = rng.standard_normal(3)
+        eye = centre + rng.uniform(*CAMERA_DISTANCE_M) * away / np.linalg.norm(away)
+        T_object_camera = se3.look_at(eye, centre, rng.standard_normal(3))
+        try:
+            return see(model, T_object_camera, rng, noise=noise)
+        except ValueError:
+            continue  # too little was seen: look from elsewhere
+    raise ValueError(f"Twenty cameras in a row saw nothing of '{model.name}'.")
+
+
+def seeded(seed: int, *parts: int | str) -> np.random.Generator:
+    """Random numbers that belong to a seed and a place in the protocol."""
+    numbers = [p if isinstance(p, int) else int.from_bytes(p.encode(), "little") for p in parts]
+    return np.random.default_rng(np.random.SeedSequence([seed, *numbers, len(CATEGORIES)]))

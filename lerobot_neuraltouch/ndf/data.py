@@ -1,0 +1,263 @@
+"""Training data: generated shapes with labelled points and noisy partial views, cached on disk.
+
+Every number derives from the catalogue's seeded objects, so a cache can be deleted and comes back the same. A shard
+holds the shapes [first, first + count) of one category and split; the manifest beside the shards names their
+checksums. Frame: object. Lengths are stored as multiples of 10 um.
+"""
+
+import dataclasses
+import hashlib
+import json
+import multiprocessing
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import open3d as o3d
+import torch
+from tqdm import tqdm
+
+from lerobot_neuraltouch.ndf.checkpoint import write_atomically
+from lerobot_neuraltouch.ndf.losses import Batch
+from lerobot_neuraltouch.ndf.views import random_camera, see
+from lerobot_neuraltouch.objects.catalogue import CATEGORIES, make_object
+from lerobot_neuraltouch.objects.model import ObjectModel
+from lerobot_neuraltouch.objects.views import scene_of
+from lerobot_neuraltouch.pointcloud import D435, DepthNoise
+
+UNIT_M = 1e-5
+"""Stored integers per metre, inverted."""
+DATA_VERSION = 1
+"""Changes whenever the same settings would give other data."""
+BANDS_M = (0.003, 0.012, 0.030)
+"""Labelled points: a quarter each at these standard deviations about the surface, and in the box around the object."""
+BOX_MARGIN_M = 0.06
+HEAD_FEATURES = {"mug": "mug_rim", "bottle": "bottle_head"}
+"""The contact that tells the radius of the top part."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class DataConfig:
+    """What to generate."""
+
+    cache: Path = Path("outputs/ndf_data")
+    """Folder of the shards."""
+    categories: str = "mug,bottle"
+    """Separated by commas."""
+    train_shapes: int = 1000
+    """Shapes per category to train on."""
+    val_shapes: int = 40
+    """Shapes per category to validate on."""
+    views: int = 12
+    """Views per shape; every other one is of the object on a table."""
+    view_points: int = 384
+    """Points kept of a view, at most."""
+    labels: int = 6144
+    """Labelled points per shape."""
+    shard: int = 20
+    """Shapes per file."""
+    workers: int = 2
+    """Processes that generate."""
+
+    def __post_init__(self) -> None:
+        unknown = [c for c in self.categories.split(",") if c not in CATEGORIES]
+        if unknown:
+            raise ValueError(
+                f"Unknown category '{unknown[0]}'. Available: {', '.join(CATEGORIES)}."
+            )
+        for name in ("train_shapes", "val_shapes", "views", "view_points", "labels", "shard"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"{name} must be at least 1, got {getattr(self, name)}.")
+
+
+def shape_numbers(model: ObjectModel) -> np.ndarray:
+    """Height, radius of the top part, handle's reach (0 without one) [m], kind (+1 mug, -1 bottle), shape (4,)."""
+    feature = model.feature(HEAD_FEATURES[model.category])
+    mug = model.category == "mug"
+    radius = (
+        np.linalg.norm(feature.poses[:, :2, 3], axis=1).mean()
+        if mug
+        else 0.5 * feature.part_thickness_m
+    )
+    high = model.mesh.bounds[1]
+    return np.array([high[2], radius, high[0] if mug else 0.0, 1.0 if mug else -1.0], np.float32)
+
+
+def label_points(model: ObjectModel, num: int, rng: np.random.Generator) -> np.ndarray:
+    """Points near and around the object with their signed distance [m], positive outside, shape (num, 4)."""
+    quarter = num // 4
+    areas = model.mesh.area_faces
+    face = rng.choice(len(areas), 3 * quarter, p=areas / areas.sum())
+    weights = rng.dirichlet((1.0, 1.0, 1.0), 3 * quarter)
+    surface = np.einsum("ni,nix->nx", weights, model.mesh.triangles[face])
+    spread = np.repeat(BANDS_M, quarter)[:, None]
+    near = surface + spread * rng.standard_normal(surface.shape)
+    low, high = model.mesh.bounds
+    box = rng.uniform(low - BOX_MARGIN_M, high + BOX_MARGIN_M, (num - 3 * quarter, 3))
+    points = np.concatenate([near, box]).astype(np.float32)
+    distance = scene_of(model).compute_signed_distance(o3d.core.Tensor(points)).numpy()
+    labelled = np.column_stack([points, distance])
+    return labelled[rng.permutation(num)]
+
+
+def draw_view(model: ObjectModel, rng: np.random.Generator, on_table: bool) -> np.ndarray:
+    """One noisy partial cloud of at least 30 points [m], shape (num_points, 3); draws again where little is seen."""
+    for _ in range(20):
+        camera = random_camera(model, rng, on_table, (0.3, 0.6))
+        noise = DepthNoise(sigma_m=0.001 * rng.uniform(0.3, 1.7), outliers=rng.uniform(0.0, 0.04))
+        intrinsics = D435.scaled(rng.choice([0.5, 0.5, 1.0]))
+        try:
+            cloud = see(model, camera, rng, table=on_table, intrinsics=intrinsics, noise=noise)
+        except ValueError:
+            continue  # the camera looked past the object
+        if len(cloud) >= 30:
+            return cloud
+    raise ValueError(f"Twenty cameras in a row saw nothing of '{model.name}'.")
+
+
+def generate_shard(
+    config: DataConfig, category: str, split: str, first: int, count: int
+) -> dict[str, np.ndarray]:
+    """Shapes [first, first + count) of one stream, see `load_shard`."""
+    shapes = np.zeros((count, 4), np.float32)
+    labels = np.zeros((count, config.labels, 4), np.int16)
+    clouds = np.zeros((count, config.views, config.view_points, 3), np.int16)
+    sizes = np.zeros((count, config.views), np.int16)
+    for row in range(count):
+        model = make_object(category, split, first + row)
+        rng = np.random.default_rng(
+            (DATA_VERSION, CATEGORIES.index(category), len(split), first + row)
+        )
+        shapes[row] = shape_numbers(model)
+        labels[row] = np.clip(label_points(model, config.labels, rng) / UNIT_M, -32767, 32767)
+        for view in range(config.views):
+            cloud = draw_view(model, rng, on_table=view % 2 == 1)[: config.view_points]
+            sizes[row, view] = len(cloud)
+            clouds[row, view, : len(cloud)] = np.round(cloud / UNIT_M)
+    return {"shapes": shapes, "labels": labels, "clouds": clouds, "sizes": sizes}
+
+
+class ShapeSet:
+    """Shapes in memory, and batches drawn from them."""
+
+    def __init__(self, shards: list[dict[str, np.ndarray]]) -> None:
+        joined = {
+            name: np.concatenate([shard[name] for shard in shards])
+            for name in ("shapes", "labels", "clouds", "sizes")
+        }
+        self.shapes, self.labels = joined["shapes"], joined["labels"]
+        self.clouds, self.sizes = joined["clouds"], joined["sizes"]
+
+    def __len__(self) -> int:
+        return len(self.shapes)
+
+    def cloud(
+        self, rng: np.random.Generator, index: int, num_points: int, max_views: int = 4
+    ) -> np.ndarray:
+        """A cloud of one to `max_views` views [m], shape (num_points, 3); half of the clouds are of one view."""
+        views = 1 if rng.random() < 0.5 else int(rng.integers(1, max_views + 1))
+        chosen = rng.choice(self.clouds.shape[1], views, replace=False)
+        points = np.concatenate([self.clouds[index, v, : self.sizes[index, v]] for v in chosen])
+        drawn = rng.permutation(len(points))[:num_points]
+        if len(drawn) < num_points:
+            drawn = np.concatenate([drawn, rng.integers(len(points), size=num_points - len(drawn))])
+        return points[drawn].astype(np.float32) * UNIT_M
+
+    def batch(
+        self,
+        rng: np.random.Generator,
+        batch_size: int,
+        num_points: int,
+        num_queries: int,
+        max_views: int = 4,
+    ) -> Batch:
+        """Draw shapes, views and labelled points; the clouds get another 0.5 mm of noise."""
+        indices = rng.integers(len(self), size=batch_size)
+        clouds = np.stack([self.cloud(rng, i, num_points, max_views) for i in indices])
+        clouds += 0.0005 * rng.standard_normal(clouds.shape, dtype=np.float32)
+        # Labels are in random order: a random run of them is a random draw.
+        starts = rng.integers(self.labels.shape[1] - num_queries + 1, size=batch_size)
+        runs = np.stack(
+            [self.labels[i, s : s + num_queries] for i, s in zip(indices, starts, strict=True)]
+        )
+        labels = torch.from_numpy(runs.astype(np.float32) * UNIT_M)
+        shapes = torch.from_numpy(self.shapes[indices])
+        return Batch(torch.from_numpy(clouds), labels[..., :3], labels[..., 3], shapes)
+
+
+def load_shapes(config: DataConfig, split: str) -> ShapeSet:
+    """Load a split, generating the shards that are missing with a progress bar.
+
+    Raises:
+        ValueError: If a shard's checksum is not the manifest's.
+    """
+    jobs = _jobs(config, split)
+    missing = [job for job in jobs if not _manifest_path(_path(*job)).exists()]
+    if missing:
+        config.cache.mkdir(parents=True, exist_ok=True)
+        context = multiprocessing.get_context("spawn")
+        with context.Pool(max(config.workers, 1)) as pool:
+            done = pool.imap_unordered(_make_shard, missing)
+            list(tqdm(done, total=len(missing), desc=f"shapes ({split})"))
+    return ShapeSet([load_shard(_path(*job)) for job in jobs])
+
+
+def load_shard(path: Path) -> dict[str, np.ndarray]:
+    """Read one shard: shapes (S, 4), labels (S, L, 4), clouds (S, V, P, 3) and their sizes (S, V).
+
+    Raises:
+        ValueError: If the file's checksum is not the one in its manifest.
+    """
+    manifest = json.loads(_manifest_path(path).read_text())
+    found = hashlib.sha256(path.read_bytes()).hexdigest() if path.exists() else "no file"
+    if found != manifest["sha256"]:
+        raise ValueError(
+            f"Shard '{path}' is damaged: checksum {found}, manifest {manifest['sha256']}. "
+            "Delete its manifest to generate it anew."
+        )
+    with np.load(path) as file:
+        return dict(file)
+
+
+Job = tuple[DataConfig, str, str, int, int]
+
+
+def _jobs(config: DataConfig, split: str) -> list[Job]:
+    total = config.train_shapes if split == "train" else config.val_shapes
+    return [
+        (config, category, split, first, min(config.shard, total - first))
+        for first in range(0, total, config.shard)
+        for category in config.categories.split(",")
+    ]
+
+
+def _path(config: DataConfig, category: str, split: str, first: int, count: int) -> Path:
+    sizes = f"v{config.views}x{config.view_points}-l{config.labels}"
+    return config.cache / f"d{DATA_VERSION}-{sizes}-{category}-{split}-{first:05d}-{count}.npz"
+
+
+def _manifest_path(path: Path) -> Path:
+    return path.with_suffix(".json")
+
+
+def _make_shard(job: Job) -> None:
+    path = _path(*job)
+    arrays = generate_shard(*job)
+
+    def write(temporary: Path) -> None:
+        with temporary.open("wb") as file:
+            np.savez(file, **arrays)
+
+    write_atomically(path, write)
+    config = {key: str(value) for key, value in dataclasses.asdict(job[0]).items()}
+    manifest = {
+        "sha256": hashlib.sha256(path.read_bytes()).hexdigest(),
+        "version": DATA_VERSION,
+        "category": job[1],
+        "split": job[2],
+        "first": job[3],
+        "count": job[4],
+        "config": config,
+    }
+    text = json.dumps(manifest, indent=1) + "\n"
+    write_atomically(_manifest_path(path), lambda name: name.write_text(text) and None)

@@ -1,0 +1,47 @@
+"""Shown grasps on training objects, as a person would give them: the ideal pose, the object seen from a few sides."""
+
+import numpy as np
+from torch import Tensor
+
+from lerobot_neuraltouch.ndf.cases import make_case, seeded
+from lerobot_neuraltouch.ndf.descriptor import query_points
+from lerobot_neuraltouch.ndf.network import DescriptorField
+from lerobot_neuraltouch.ndf.pose_search import Demonstration, make_demonstration
+
+DEMO_OBJECTS = {"mug_rim": 0, "bottle_head": 0}
+"""Training object of the first demonstration; others follow it in the stream."""
+
+
+def make_demonstrations(
+    field: DescriptorField,
+    feature: str,
+    num: int = 1,
+    *,
+    views: int = 4,
+    seed: int = 0,
+    queries: Tensor | None = None,
+) -> list[Demonstration]:
+    """Show a contact on training objects.
+
+    The shown poses are ideal: in the middle of the contact's curve for the first demonstration, then drawn from it.
+
+    Args:
+        field: Frozen.
+        feature: Contact, for example `mug_rim`.
+        num: Demonstrations, each on another object.
+        views: Noisy views whose clouds are put together.
+        seed: Of poses, views and noise.
+        queries: Query points in the tcp frame [m], (N_q, 3); `query_points()` if left out.
+    """
+    points = query_points() if queries is None else queries
+    demos = []
+    for number in range(num):
+        rng = seeded(seed, "demo", feature, number)
+        index = DEMO_OBJECTS.get(feature, 0) + number
+        case = make_case(feature, "train", index, rng, views=views)
+        contact = case.feature
+        curve = contact.curve(65)
+        T_object_tcp = curve[len(curve) // 2] if number == 0 else contact.sample(rng)
+        pose = np.asarray(case.T_base_object @ T_object_tcp)
+        demos.append(make_demonstration(field, case.cloud, pose, points))
+    return demos

@@ -1,0 +1,55 @@
+"""Picture of the benchmark: our errors next to the paper's NDF."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import matplotlib
+import numpy as np
+
+matplotlib.use("Agg")
+from matplotlib.figure import Figure
+
+PAPER_MM = {
+    "mug_rim": 13.6,
+    "mug_wall": 12.4,
+    "right_angle_handle": 11.0,
+    "horizontal_handle": 11.5,
+    "bottle_head": 9.5,
+    "bolt_head": 12.5,
+}
+"""Position errors of NDF alone in arXiv 2510.20390, Table I [mm]."""
+
+
+def draw_errors(rows: Sequence[dict[str, Any]], path: Path) -> None:
+    """Draw bars of the rows with a visible contact and save them as an image."""
+    rows = [row for row in rows if not row["hidden"] and row.get("poses")]
+    features = list(dict.fromkeys(row["feature"] for row in rows))
+    figure = Figure(figsize=(4.4 * len(features) + 1.0, 3.8), layout="constrained")
+    axes = figure.subplots(1, len(features), sharey=True, squeeze=False)[0]
+    for ax, feature in zip(axes, features, strict=True):
+        mine = [row for row in rows if row["feature"] == feature]
+        labels = ["paper's\nNDF"] + [_label(row) for row in mine]
+        x = np.arange(len(labels))
+        ax.bar(0, PAPER_MM.get(feature, 0.0), color="0.65", label="paper (Table I)")
+        medians = [row["pos_mm_median"] for row in mine]
+        tails = [row["pos_mm_p90"] for row in mine]
+        ax.bar(x[1:], medians, color="tab:blue", label="ours, median")
+        ax.plot(x[1:], tails, "_", color="black", markersize=18, label="ours, 90th percentile")
+        for place, value in zip(x, [PAPER_MM.get(feature, 0.0), *medians], strict=True):
+            ax.text(place, value, f"{value:.1f}", ha="center", va="bottom", fontsize=8)
+        ax.set_xticks(x, labels, fontsize=8)
+        ax.set_title(feature)
+    axes[0].set_ylabel("position error [mm]")
+    axes[-1].legend(fontsize=8)
+    figure.suptitle(
+        "Coarse pose on unseen objects (objects and error metric differ from the paper's)",
+        fontsize=9,
+    )
+    path.parent.mkdir(parents=True, exist_ok=True)
+    figure.savefig(path, dpi=150)
+
+
+def _label(row: dict[str, Any]) -> str:
+    views = "1 view" if row["views"] == 1 else f"{row['views']} views"
+    return views if row["noise"] == 1.0 else f"{views}\nnoise x{row['noise']:g}"
