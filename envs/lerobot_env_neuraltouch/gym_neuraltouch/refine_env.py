@@ -386,11 +386,10 @@ class RefineEnv(gymnasium.Env):
 
     def _privileged(self) -> dict[str, Any]:
         piece = self.piece
-        twist, T_object_target = target_twist(
-            self._T_object_tcp, self._error, piece.feature.constrained
-        )
         return {
-            "target_twist": twist,
+            "target_twist": target_twist(
+                self._T_object_tcp, self._error, piece.feature.constrained
+            ),
             "pad_press_m": piece.gripper.pad_press_m.copy(),
             "pad_shear_m": piece.gripper.pad_shear_m,
             "finger_distance_m": piece.gripper.finger_distance_m,
@@ -398,7 +397,7 @@ class RefineEnv(gymnasium.Env):
             "pos_error_m": self._error.pos_error_m,
             "cos_error": self._error.cos_error,
             "T_base_tcp": self._T_base_tcp,
-            "T_base_target": self._T_base_object @ T_object_target,
+            "T_base_target": self._T_base_object @ self._error.T_object_target,
             "T_base_object": self._T_base_object,
             "refined": self._refined_errors is not None,
         }

@@ -156,18 +156,15 @@ def make_item(task: Task, split: str, index: int, object_path: str | None) -> Ob
     return item
 
 
-def target_twist(
-    T_object_tcp: Array, error: ContactError, constrained: tuple[str, ...]
-) -> tuple[Array, Array]:
+def target_twist(T_object_tcp: Array, error: ContactError, constrained: tuple[str, ...]) -> Array:
     """The way from the tcp to the nearest ideal pose, without its part along the free directions.
 
     Returns:
-        The twist (v, omega) = log(T_tcp_target) in the tcp frame [m, rad], shape (6,), and T_object_target, whose origin is
-        moved along the free directions to where the tcp is, shape (4, 4).
+        The twist (v, omega) = log(T_tcp_target) in the tcp frame [m, rad], shape (6,).
     """
     T_target = error.T_object_target.copy()
     R = T_target[:3, :3]
     free = np.array([name not in constrained for name in DIRECTIONS[:3]])
     offset = R.T @ (T_object_tcp[:3, 3] - T_target[:3, 3])
     T_target[:3, 3] += R @ (offset * free)
-    return se3.log(se3.inverse(T_object_tcp) @ T_target), T_target
+    return se3.log(se3.inverse(T_object_tcp) @ T_target)
