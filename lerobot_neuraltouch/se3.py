@@ -9,12 +9,13 @@ from numpy.typing import NDArray
 from scipy.spatial.transform import RigidTransform, Rotation
 
 Array = NDArray[np.floating]
+Float64Array = NDArray[np.float64]
 
 
 def transform(
     rotation: Array | Rotation | None = None,
     translation: Array | tuple[float, ...] = (0.0, 0.0, 0.0),
-) -> Array:
+) -> Float64Array:
     """Put a rotation and a translation [m], shape (..., 3), into one transform, shape (..., 4, 4)."""
     matrix = (
         np.eye(3)
@@ -32,31 +33,31 @@ def transform(
     return T
 
 
-def exp(twist: Array) -> Array:
+def exp(twist: Array) -> Float64Array:
     """The transform reached by following a twist (v, omega), shape (..., 6), for unit time, shape (..., 4, 4)."""
     flat = np.asarray(twist, dtype=np.float64).reshape(-1, 6)
     T = RigidTransform.from_exp_coords(flat[:, [3, 4, 5, 0, 1, 2]]).as_matrix()
     return T.reshape(*np.shape(twist)[:-1], 4, 4)
 
 
-def log(T: Array) -> Array:
+def log(T: Array) -> Float64Array:
     """The twist (v, omega), shape (..., 6), with ``exp(log(T)) = T`` and a rotation angle of at most pi."""
     coordinates = RigidTransform.from_matrix(np.reshape(T, (-1, 4, 4))).as_exp_coords()
     return coordinates[:, [3, 4, 5, 0, 1, 2]].reshape(*np.shape(T)[:-2], 6)
 
 
-def inverse(T: Array) -> Array:
+def inverse(T: Array) -> Float64Array:
     """The transform that undoes T, shape (..., 4, 4)."""
     R_transposed = np.swapaxes(T[..., :3, :3], -1, -2)
     return transform(R_transposed, -(R_transposed @ T[..., :3, 3, None])[..., 0])
 
 
-def apply(T: Array, points: Array) -> Array:
+def apply(T: Array, points: Array) -> Float64Array:
     """Map points, shape (..., num_points, 3), through T, shape (..., 4, 4)."""
     return points @ np.swapaxes(T[..., :3, :3], -1, -2) + T[..., None, :3, 3]
 
 
-def rotation_angle(T: Array) -> Array:
+def rotation_angle(T: Array) -> Float64Array:
     """Angle [rad] in [0, pi] of the rotation in T, shape (..., 4, 4) or (..., 3, 3)."""
     matrices = np.asarray(T)[..., :3, :3]
     return (
@@ -74,7 +75,7 @@ def to_rotvec_pose(T: Array) -> Array:
     return np.concatenate([T[..., :3, 3], rotvec.reshape(*T.shape[:-2], 3)], axis=-1)
 
 
-def from_rotvec_pose(pose: Array) -> Array:
+def from_rotvec_pose(pose: Array) -> Float64Array:
     """Inverse of `to_rotvec_pose`."""
     flat = np.asarray(pose, dtype=np.float64).reshape(-1, 6)
     T = transform(Rotation.from_rotvec(flat[:, 3:]), flat[:, :3])
@@ -86,7 +87,7 @@ def random_rotation(rng: np.random.Generator) -> Rotation:
     return Rotation.random(rng=rng)
 
 
-def look_at(eye: Array, target: Array, up: Array | tuple[float, ...] = (0.0, 0.0, 1.0)) -> Array:
+def look_at(eye: Array, target: Array, up: Array | tuple[float, ...] = (0.0, 0.0, 1.0)) -> Float64Array:
     """Camera pose with z towards `target`, x right and y down (OpenCV), shape (4, 4).
 
     Raises:
