@@ -9,7 +9,7 @@ import numpy as np
 from scipy import ndimage
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
-from scipy.spatial import cKDTree
+from scipy.spatial import KDTree
 
 from lerobot_neuraltouch import se3
 from lerobot_neuraltouch.features import NUM_CLOUD_POINTS
@@ -18,7 +18,7 @@ TABLE_MARGIN_M = 0.005
 """Points less than this above the table belong to it: 4 sigma of the nominal depth noise at a camera distance of 0.45 m."""
 VOXEL_M = 0.006
 """Grid in which points are counted and joined to clusters."""
-MAX_CLUSTERED = 6_000
+MAX_CLUSTERED = 4_000
 """Larger clouds are thinned before the search for clusters, to keep it quick."""
 
 
@@ -255,7 +255,7 @@ def _biggest_cluster(points: np.ndarray) -> np.ndarray:
     full = (
         np.flatnonzero(counts >= max(2.0, 0.15 * typical)) if typical > 4 else np.arange(len(keys))
     )
-    pairs = cKDTree(cells[full]).query_pairs(1.8, output_type="ndarray")
+    pairs = KDTree(cells[full]).query_pairs(1.8, output_type="ndarray")
     links = coo_array((np.ones(len(pairs)), (pairs[:, 0], pairs[:, 1])), shape=(len(full),) * 2)
     label = np.full(len(keys), -1)
     label[full] = connected_components(links, directed=False)[1]
@@ -268,5 +268,5 @@ def _without_strays(points: np.ndarray, num_neighbours: int = 8, limit: float = 
     """Drop points whose mean distance to their neighbours is far above the usual (statistical outlier removal)."""
     if len(points) <= num_neighbours:
         return points
-    distances = cKDTree(points).query(points, k=num_neighbours + 1)[0][:, 1:].mean(axis=1)
+    distances = KDTree(points).query(points, k=num_neighbours + 1)[0][:, 1:].mean(axis=1)
     return points[distances < distances.mean() + limit * distances.std() + 1e-9]

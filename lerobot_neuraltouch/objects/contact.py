@@ -10,9 +10,8 @@ from functools import cached_property
 
 import numpy as np
 
-from lerobot_neuraltouch import se3
 from lerobot_neuraltouch.features import PRESS_DEPTH
-from lerobot_neuraltouch.objects.pose_curve import PoseCurve
+from lerobot_neuraltouch.objects.pose_curve import PoseCurve, spin_matrix
 
 DIRECTIONS = ("x", "y", "z", "rx", "ry", "rz")
 """Directions of the target frame: three translations, three rotations."""
@@ -124,7 +123,8 @@ class ContactFeature:
         """Draw an ideal tcp pose in the object frame, shape (4, 4): uniform along the curve and over the free spin."""
         T = self._curve.draw(rng)
         if self.free_spin is not None:
-            T = T @ se3.exp(_spin_twist(self.free_spin, rng.uniform(-np.pi, np.pi)))
+            angle = rng.uniform(-math.pi, math.pi)
+            T[:3, :3] = T[:3, :3] @ spin_matrix(self.free_spin, math.cos(angle), math.sin(angle))
         return T
 
     def curve(self, num: int = 64) -> np.ndarray:
@@ -138,9 +138,3 @@ def _angle(R: list[list[float]]) -> float:
     """Rotation angle [rad], accurate near zero and near pi."""
     sine = math.hypot(R[2][1] - R[1][2], R[0][2] - R[2][0], R[1][0] - R[0][1])
     return math.atan2(sine, R[0][0] + R[1][1] + R[2][2] - 1.0)
-
-
-def _spin_twist(axis: int, angle: float) -> np.ndarray:
-    twist = np.zeros(6)
-    twist[3 + axis] = angle
-    return twist

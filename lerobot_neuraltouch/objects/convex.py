@@ -104,7 +104,7 @@ def _hull_volume(parts: tuple[manifold3d.Manifold, ...]) -> float:
 
 def _tiles(mesh: trimesh.Trimesh) -> list[trimesh.Trimesh]:
     """Hulls of the surface within the cells of a grid, made SHELL_M thick against the normals."""
-    vertices, faces = trimesh.remesh.subdivide_to_size(
+    vertices, faces, *_ = trimesh.remesh.subdivide_to_size(
         mesh.vertices, mesh.faces, max_edge=TILE_M / 2.0, max_iter=12
     )
     fine = trimesh.Trimesh(vertices, faces, process=False)

@@ -3,12 +3,11 @@
 from pathlib import Path
 
 import numpy as np
-import open3d as o3d
 from matplotlib.figure import Figure
 
 from lerobot_neuraltouch import se3
 from lerobot_neuraltouch.objects.model import ObjectModel
-from lerobot_neuraltouch.objects.views import camera_rays, orbit_camera, scene_of
+from lerobot_neuraltouch.objects.views import camera_rays, orbit_camera, scene_of, to_tensor
 from lerobot_neuraltouch.pointcloud import CameraIntrinsics
 
 AXIS_M = 0.02
@@ -76,7 +75,7 @@ def _shade(
     rays = np.concatenate(
         [np.broadcast_to(T_object_camera[:3, 3], directions.shape), directions], axis=-1
     )
-    hits = scene_of(model).cast_rays(o3d.core.Tensor(rays.astype(np.float32)))
+    hits = scene_of(model).cast_rays(to_tensor(rays))
     normals, depth = hits["primitive_normals"].numpy(), hits["t_hit"].numpy()
     toward = -directions / np.linalg.norm(directions, axis=-1, keepdims=True)
     light = T_object_camera[:3, :3] @ np.array([-0.5, -0.75, -0.45])

@@ -56,15 +56,15 @@ class Mug:
     """Radius of the outer edge at the base."""
     handle: Handle
 
-    def outer_radius(self, z: np.ndarray | float) -> np.ndarray | float:
+    def outer_radius[Number: (float, np.ndarray)](self, z: Number) -> Number:
         """Radius of the outer face of the wall at a height."""
         return self.radius_m + (z - self.height_m) * np.tan(self.taper_rad)
 
-    def middle_radius(self, z: np.ndarray | float) -> np.ndarray | float:
+    def middle_radius[Number: (float, np.ndarray)](self, z: Number) -> Number:
         """Radius of the middle of the wall at a height."""
         return self.outer_radius(z) - 0.5 * self.wall_m / np.cos(self.taper_rad)
 
-    def inner_radius(self, z: np.ndarray | float) -> np.ndarray | float:
+    def inner_radius[Number: (float, np.ndarray)](self, z: Number) -> Number:
         """Radius of the inner face of the wall at a height."""
         return self.outer_radius(z) - self.wall_m / np.cos(self.taper_rad)
 

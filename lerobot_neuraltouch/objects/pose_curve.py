@@ -93,10 +93,7 @@ class PoseCurve:
         length = math.hypot(cosine, sine)
         if length < 1e-12:  # the axis points the opposite way: every spin is as bad
             return None
-        spin = np.eye(3)
-        spin[i, i] = spin[j, j] = cosine / length
-        spin[j, i], spin[i, j] = sine / length, -sine / length
-        return spin
+        return spin_matrix(axis, cosine / length, sine / length)
 
     def draw(self, rng: np.random.Generator) -> np.ndarray:
         """A pose on the curve, uniform in its parameter (knots count alike where they are a set)."""
@@ -199,3 +196,12 @@ def _weights(poses: np.ndarray, axis: int) -> np.ndarray:
     for row, column, term, sign in terms:
         weights[:, term, :, column] += sign * poses[:, :3, row]
     return weights.reshape(len(poses), 4, 12)
+
+
+def spin_matrix(axis: int, cosine: float, sine: float) -> np.ndarray:
+    """Rotation about one of the axes x, y, z (0, 1, 2), shape (3, 3)."""
+    i, j = (axis + 1) % 3, (axis + 2) % 3
+    spin = np.eye(3)
+    spin[i, i] = spin[j, j] = cosine
+    spin[j, i], spin[i, j] = sine, -sine
+    return spin

@@ -1,5 +1,7 @@
 """Solids of revolution about z from profiles of (radius, height) points [m]."""
 
+from typing import Any
+
 import manifold3d
 import numpy as np
 import trimesh
@@ -15,23 +17,22 @@ def fillet(
     return np.asarray(centre) + radius * np.stack([np.cos(angles), np.sin(angles)], axis=-1)
 
 
-def even_radius(radius: np.ndarray | float, num_sides: int) -> np.ndarray | float:
+def even_radius(radius: np.ndarray, num_sides: int) -> np.ndarray:
     """Corner radius of a polygon whose sides are as far outside a circle at the corners as inside at their middles."""
     return radius * 2.0 / (1.0 + np.cos(np.pi / num_sides))
 
 
 def revolve(profile: np.ndarray, num_sides: int) -> manifold3d.Manifold:
     """Turn a closed profile, shape (num_points, 2), about z; facets lie evenly about the true surface."""
-    corners = np.column_stack([even_radius(profile[:, 0], num_sides), profile[:, 1]])
+    corners: Any = np.column_stack([even_radius(profile[:, 0], num_sides), profile[:, 1]])
     section = manifold3d.CrossSection([corners], manifold3d.FillRule.NonZero)
     return section.revolve(circular_segments=num_sides)
 
 
 def hull(points: np.ndarray) -> trimesh.Trimesh:
     """Convex hull of points, shape (num_points, 3)."""
-    return to_trimesh(
-        manifold3d.Manifold.hull_points(np.ascontiguousarray(points, dtype=np.float64))
-    )
+    corners: Any = np.ascontiguousarray(points, dtype=np.float64)
+    return to_trimesh(manifold3d.Manifold.hull_points(corners))
 
 
 def ring(radius: np.ndarray, height: np.ndarray, angles: np.ndarray) -> np.ndarray:

@@ -9,6 +9,7 @@ from weakref import WeakKeyDictionary
 import numpy as np
 import open3d as o3d
 import trimesh
+from numpy.typing import ArrayLike
 
 from lerobot_neuraltouch import se3
 from lerobot_neuraltouch.objects.model import ObjectModel
@@ -18,13 +19,15 @@ Scene = o3d.t.geometry.RaycastingScene
 _SCENES: "WeakKeyDictionary[ObjectModel, Scene]" = WeakKeyDictionary()
 
 
+def to_tensor(array: ArrayLike, dtype: type = np.float32) -> o3d.core.Tensor:
+    """Hand an array to Open3D, which casts rays and measures distances in single precision."""
+    return o3d.core.Tensor.from_numpy(np.ascontiguousarray(array, dtype=dtype))
+
+
 def make_scene(mesh: trimesh.Trimesh) -> Scene:
     """Put one mesh into a scene that answers ray casts and distance queries."""
     scene = Scene()
-    scene.add_triangles(
-        o3d.core.Tensor(np.asarray(mesh.vertices, dtype=np.float32)),
-        o3d.core.Tensor(np.asarray(mesh.faces, dtype=np.uint32)),
-    )
+    scene.add_triangles(to_tensor(mesh.vertices), to_tensor(mesh.faces, np.uint32))
     return scene
 
 
@@ -70,7 +73,7 @@ def render_depth(
     rays[..., :3] = T_object_camera[:3, 3]
     rays[..., 3:] = directions
     # The directions have z = 1 in the camera frame, so the ray parameter is the depth.
-    depth = scene.cast_rays(o3d.core.Tensor(rays))["t_hit"].numpy()
+    depth = scene.cast_rays(to_tensor(rays))["t_hit"].numpy()
     if table:
         fall = directions[..., 2]
         below = fall * np.sign(T_object_camera[2, 3]) < -1e-6
