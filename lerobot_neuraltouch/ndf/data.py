@@ -9,24 +9,23 @@ import dataclasses
 import hashlib
 import json
 import multiprocessing
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import open3d as o3d
-import torch
 from tqdm import tqdm
 
 from lerobot_neuraltouch.ndf.checkpoint import write_atomically
-from lerobot_neuraltouch.ndf.losses import Batch
+from lerobot_neuraltouch.ndf.shape_set import UNIT_M
+from lerobot_neuraltouch.ndf.shape_set import ShapeSet as ShapeSet
 from lerobot_neuraltouch.ndf.views import random_camera, see
 from lerobot_neuraltouch.objects.catalogue import CATEGORIES, make_object
 from lerobot_neuraltouch.objects.model import ObjectModel
 from lerobot_neuraltouch.objects.views import scene_of
 from lerobot_neuraltouch.pointcloud import D435, DepthNoise
 
-UNIT_M = 1e-5
-"""Stored integers per metre, inverted."""
 DATA_VERSION = 1
 """Changes whenever the same settings would give other data."""
 BANDS_M = (0.003, 0.012, 0.030)
@@ -44,7 +43,7 @@ class DataConfig:
     """Folder of the shards."""
     categories: str = "mug,bottle"
     """Separated by commas."""
-    train_shapes: int = 1000
+    train_shapes: int = 600
     """Shapes per category to train on."""
     val_shapes: int = 40
     """Shapes per category to validate on."""
@@ -57,7 +56,7 @@ class DataConfig:
     shard: int = 20
     """Shapes per file."""
     workers: int = 2
-    """Processes that generate."""
+    """Processes that generate; 0 is this one."""
 
     def __post_init__(self) -> None:
         unknown = [c for c in self.categories.split(",") if c not in CATEGORIES]
@@ -137,54 +136,6 @@ def generate_shard(
     return {"shapes": shapes, "labels": labels, "clouds": clouds, "sizes": sizes}
 
 
-class ShapeSet:
-    """Shapes in memory, and batches drawn from them."""
-
-    def __init__(self, shards: list[dict[str, np.ndarray]]) -> None:
-        joined = {
-            name: np.concatenate([shard[name] for shard in shards])
-            for name in ("shapes", "labels", "clouds", "sizes")
-        }
-        self.shapes, self.labels = joined["shapes"], joined["labels"]
-        self.clouds, self.sizes = joined["clouds"], joined["sizes"]
-
-    def __len__(self) -> int:
-        return len(self.shapes)
-
-    def cloud(
-        self, rng: np.random.Generator, index: int, num_points: int, max_views: int = 4
-    ) -> np.ndarray:
-        """A cloud of one to `max_views` views [m], shape (num_points, 3); half of the clouds are of one view."""
-        views = 1 if rng.random() < 0.5 else int(rng.integers(1, max_views + 1))
-        chosen = rng.choice(self.clouds.shape[1], views, replace=False)
-        points = np.concatenate([self.clouds[index, v, : self.sizes[index, v]] for v in chosen])
-        drawn = rng.permutation(len(points))[:num_points]
-        if len(drawn) < num_points:
-            drawn = np.concatenate([drawn, rng.integers(len(points), size=num_points - len(drawn))])
-        return points[drawn].astype(np.float32) * UNIT_M
-
-    def batch(
-        self,
-        rng: np.random.Generator,
-        batch_size: int,
-        num_points: int,
-        num_queries: int,
-        max_views: int = 4,
-    ) -> Batch:
-        """Draw shapes, views and labelled points; the clouds get another 0.5 mm of noise."""
-        indices = rng.integers(len(self), size=batch_size)
-        clouds = np.stack([self.cloud(rng, i, num_points, max_views) for i in indices])
-        clouds += 0.0005 * rng.standard_normal(clouds.shape, dtype=np.float32)
-        # Labels are in random order: a random run of them is a random draw.
-        starts = rng.integers(self.labels.shape[1] - num_queries + 1, size=batch_size)
-        runs = np.stack(
-            [self.labels[i, s : s + num_queries] for i, s in zip(indices, starts, strict=True)]
-        )
-        labels = torch.from_numpy(runs.astype(np.float32) * UNIT_M)
-        shapes = torch.from_numpy(self.shapes[indices])
-        return Batch(torch.from_numpy(clouds), labels[..., :3], labels[..., 3], shapes)
-
-
 def load_shapes(config: DataConfig, split: str) -> ShapeSet:
     """Load a split, generating the shards that are missing with a progress bar.
 
@@ -195,10 +146,10 @@ def load_shapes(config: DataConfig, split: str) -> ShapeSet:
     missing = [job for job in jobs if not _manifest_path(_path(*job)).exists()]
     if missing:
         config.cache.mkdir(parents=True, exist_ok=True)
-        context = multiprocessing.get_context("spawn")
-        with context.Pool(max(config.workers, 1)) as pool:
-            done = pool.imap_unordered(_make_shard, missing)
-            list(tqdm(done, total=len(missing), desc=f"shapes ({split})"))
+        bar = tqdm(total=len(missing), desc=f"shapes ({split})")
+        for _ in _run(missing, config.workers):
+            bar.update()
+        bar.close()
     return ShapeSet([load_shard(_path(*job)) for job in jobs])
 
 
@@ -240,13 +191,22 @@ def _manifest_path(path: Path) -> Path:
     return path.with_suffix(".json")
 
 
+def _run(jobs: list[Job], workers: int) -> Iterator[None]:
+    """Make shards, in other processes if workers is positive."""
+    if workers == 0:
+        yield from map(_make_shard, jobs)
+        return
+    with multiprocessing.get_context("spawn").Pool(workers) as pool:
+        yield from pool.imap_unordered(_make_shard, jobs)
+
+
 def _make_shard(job: Job) -> None:
     path = _path(*job)
     arrays = generate_shard(*job)
 
     def write(temporary: Path) -> None:
         with temporary.open("wb") as file:
-            np.savez(file, **arrays)
+            np.savez(file, allow_pickle=False, **arrays)
 
     write_atomically(path, write)
     config = {key: str(value) for key, value in dataclasses.asdict(job[0]).items()}
@@ -260,4 +220,8 @@ def _make_shard(job: Job) -> None:
         "config": config,
     }
     text = json.dumps(manifest, indent=1) + "\n"
-    write_atomically(_manifest_path(path), lambda name: name.write_text(text) and None)
+
+    def write_manifest(temporary: Path) -> None:
+        temporary.write_text(text)
+
+    write_atomically(_manifest_path(path), write_manifest)

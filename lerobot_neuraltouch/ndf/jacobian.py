@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from lerobot_neuraltouch.ndf.network import SCALE, Baked, DescriptorField
+from lerobot_neuraltouch.ndf.network import SCALE, Baked, DecoderBlock, DescriptorField
 
 
 def descriptors_and_jacobians(
@@ -29,6 +29,7 @@ def descriptors_and_jacobians(
     x = x + offset.square().sum(-1, keepdim=True) * decoder.square + baked.biases[0][0]
     tangent = baked.linear[0][:, None] + 2.0 * offset.T[..., None] * decoder.square
     for block, bias in zip(decoder.blocks, baked.biases[1:], strict=True):
+        assert isinstance(block, DecoderBlock)
         value, slope = _silu(x)
         inner = F.linear(torch.cat([value[None], slope * tangent]), block.inner.weight)
         value, slope = _silu(inner[0] + bias[0])

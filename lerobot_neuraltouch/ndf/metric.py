@@ -9,8 +9,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from lerobot_neuraltouch.ndf.data import ShapeSet
 from lerobot_neuraltouch.ndf.network import DescriptorField
+from lerobot_neuraltouch.ndf.shape_set import ShapeSet
 
 NUM_PLACES = 256
 REACH_M = (0.06, 0.05)

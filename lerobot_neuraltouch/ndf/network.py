@@ -41,7 +41,7 @@ handle is at +x) [all m], and the category (+1 mug, -1 bottle)."""
 class FieldConfig:
     """Sizes of the network."""
 
-    num_points: int = 256
+    num_points: int = 192
     """Points per encoder pass; larger clouds are split and their latents averaged."""
     neighbours: int = 8
     """Edges per point."""
@@ -51,15 +51,15 @@ class FieldConfig:
     """Width of the edge network."""
     scalars: int = 64
     """Invariant channels per point."""
-    vectors: int = 48
+    vectors: int = 32
     """Vector channels per point."""
-    hidden: int = 96
+    hidden: int = 64
     """Width of a block."""
     heads: int = 8
-    """Attention heads of each pool; divides vectors and latent."""
-    blocks: int = 5
+    """Attention heads of each pool; divides vectors, hidden and latent."""
+    blocks: int = 4
     """Point blocks; anchors are estimated once in the middle and once at the end."""
-    latent: int = 96
+    latent: int = 64
     """Vectors in the latent, anchors included."""
     decoder_width: int = 128
     """Width of the decoder."""

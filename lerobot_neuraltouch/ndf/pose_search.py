@@ -21,6 +21,8 @@ from lerobot_neuraltouch.ndf.starts import align_latents, spins_and_flips
 
 MIN_POINTS = 32
 """Clouds with fewer points are refused."""
+MAX_GAP = 3.0
+"""Larger gaps add no confidence."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -149,10 +151,14 @@ def search_pose(
     )
 
 
+def confidence_features(energy: float, gap: float) -> tuple[float, float, float]:
+    """What the confidence is a logistic function of."""
+    return 1.0, float(np.log(energy + 1e-6)), min(max(gap, 0.0), MAX_GAP)
+
+
 def confidence(field: DescriptorField, energy: float, gap: float) -> float:
-    """Chance that a pose is within 10 mm, from a logistic fit on validation objects (`calibrate`)."""
-    offset, of_energy, of_gap = field.calibration.tolist()
-    score = offset + of_energy * float(np.log(energy + 1e-9)) + of_gap * min(max(gap, 0.0), 3.0)
+    """Chance that a pose is within 10 mm, by the field's logistic fit on validation objects."""
+    score = np.dot(field.calibration.tolist(), confidence_features(energy, gap))
     return float(1.0 / (1.0 + np.exp(-score)))
 
 

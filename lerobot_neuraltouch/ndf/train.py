@@ -13,7 +13,8 @@ import numpy as np
 import torch
 from tqdm import tqdm
 
-from lerobot_neuraltouch.ndf.checkpoint import save_ndf, write_atomically
+from lerobot_neuraltouch.ndf.calibrate import finish
+from lerobot_neuraltouch.ndf.checkpoint import load_ndf, save_ndf, write_atomically
 from lerobot_neuraltouch.ndf.data import DataConfig, ShapeSet, load_shapes
 from lerobot_neuraltouch.ndf.losses import Losses, field_losses
 from lerobot_neuraltouch.ndf.network import COORDINATES, DescriptorField, FieldConfig
@@ -31,7 +32,7 @@ class TrainNdfConfig:
     """Optimiser steps; the learning rate's cosine ends with the last one."""
     minutes: float = 0.0
     """If positive, the schedule also ends after this much training time [min]."""
-    batch_size: int = 24
+    batch_size: int = 16
     """Objects per step."""
     num_queries: int = 128
     """Labelled points per object and step."""
@@ -46,6 +47,10 @@ class TrainNdfConfig:
     """Decay per step of the averaged weights, which are the ones kept."""
     val_every: int = 500
     """Steps between validations and checkpoints."""
+    val_batches: int = 8
+    """Batches of 32 views to validate on."""
+    calibration_poses: int = 60
+    """Validation objects per category for the confidence of found poses; 0 leaves it out."""
     seed: int = 0
     threads: int = 2
     """CPU threads."""
@@ -101,8 +106,11 @@ class Trainer:
         self.optimizer.step()
         self.optimizer.zero_grad(set_to_none=True)
         decay = min(config.average, (1 + self.step) / (10 + self.step))
-        mine = list(self.field.parameters())
-        torch._foreach_lerp_(list(self.averaged.parameters()), mine, 1.0 - decay)
+        with torch.no_grad():
+            for mean, value in zip(
+                self.averaged.parameters(), self.field.parameters(), strict=True
+            ):
+                mean.lerp_(value, 1.0 - decay)
         self.step += 1
         self.seconds += time.monotonic() - start
         return losses
@@ -127,7 +135,7 @@ class Trainer:
         state = torch.load(path, map_location=self.config.device, weights_only=True)
         if state["network"] != dataclasses.asdict(self.config.network):
             raise ValueError(
-                f"'{path}' is of a network with sizes {state['network']}; wanted "
+                f"'{path}' is of a network of other sizes: {state['network']}; wanted "
                 f"{dataclasses.asdict(self.config.network)}. Choose another --output or --resume=false."
             )
         self.field.load_state_dict(state["field"])
@@ -152,7 +160,9 @@ def validate(
     sums: dict[str, float] = {}
     for index in range(num_batches):
         rng = np.random.default_rng((1, index))
-        batch = shapes.batch(rng, batch_size, field.config.num_points, 128, max_views=1)
+        batch = shapes.batch(
+            rng, batch_size, field.config.num_points, 128, max_views=1, stretch=False
+        )
         with torch.no_grad():
             losses = field_losses(field, type(batch)(*(part.to(device) for part in batch)))
         found = {"loss": losses.total.item(), "sdf_mm": 100.0 * losses.distance.item()}
@@ -190,6 +200,10 @@ def train(config: TrainNdfConfig) -> Path:
                 row = _checkpoint(trainer, val_shapes, float(np.mean(recent)), last, result)
                 bar.set_postfix({k: f"{row[k]:.2f}" for k in ("loss", "sdf_mm", "depth_mm")})
                 recent.clear()
+    field = load_ndf(result)
+    categories = tuple(config.data.categories.split(","))
+    finish(field, train_shapes, categories, num_poses=config.calibration_poses, seed=config.seed)
+    save_ndf(field, result)
     return result
 
 
@@ -197,7 +211,10 @@ def _checkpoint(
     trainer: Trainer, shapes: ShapeSet, train_loss: float, last: Path, result: Path
 ) -> dict[str, float]:
     row: dict[str, Any] = {"step": trainer.step, "minutes": round(trainer.seconds / 60.0, 2)}
-    row |= {"train_loss": train_loss, **validate(trainer.averaged, shapes)}
+    row |= {
+        "train_loss": train_loss,
+        **validate(trainer.averaged, shapes, trainer.config.val_batches),
+    }
     if row["loss"] < trainer.best:
         trainer.best = row["loss"]
         save_ndf(trainer.averaged, result)

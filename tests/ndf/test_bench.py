@@ -1,0 +1,112 @@
+"""The benchmark's rows and report; the published search as its baseline."""
+
+import json
+from pathlib import Path
+
+import draccus
+import numpy as np
+import pytest
+import torch
+
+from lerobot_neuraltouch import se3
+from lerobot_neuraltouch.ndf import bench
+from lerobot_neuraltouch.ndf.calibrate import blob, fit_confidence
+from lerobot_neuraltouch.ndf.cases import is_hidden, make_case, seeded
+from lerobot_neuraltouch.ndf.checkpoint import load_ndf, pretrained_path, save_ndf
+from lerobot_neuraltouch.ndf.demonstrations import make_demonstrations
+from lerobot_neuraltouch.ndf.descriptor import query_points
+from lerobot_neuraltouch.ndf.network import DescriptorField
+from lerobot_neuraltouch.ndf.picture import draw_errors
+from lerobot_neuraltouch.ndf.pose_search import confidence, make_demonstration, search_pose
+from lerobot_neuraltouch.ndf.published_search import (
+    PublishedSearchConfig,
+    published_search,
+    rodrigues,
+)
+from lerobot_neuraltouch.ndf.train import TrainNdfConfig
+from lerobot_neuraltouch.objects.catalogue import make_object
+from lerobot_neuraltouch.report import write_report
+
+CONFIGS = sorted((Path(__file__).parents[2] / "configs").glob("train_ndf*.yaml"))
+
+
+def test_rows_have_the_documented_fields(field: DescriptorField, tmp_path: Path) -> None:
+    save_ndf(field, tmp_path / "field.safetensors")
+    config = bench.NdfBenchConfig(
+        output=tmp_path / "ndf.json", ndf_path=tmp_path / "field.safetensors", features="bottle_head",
+        num_shapes=2, baseline_poses=0, threads=1,
+    )  # fmt: skip
+    rows = bench.bench(config)
+    path = write_report(config.output, name="ndf", seed=0, config=config, rows=rows)
+    draw_errors(rows, tmp_path / "ndf.png")
+    found = json.loads(path.read_text())
+    assert {"name", "seed", "config", "rows", "machine", "commit"} <= set(found)
+    first = found["rows"][0]
+    assert (first["feature"], first["views"], first["noise"]) == ("bottle_head", 1, 1.0)
+    keys = {"hidden", "pos_mm_median", "pos_mm_p90", "cos_median", "seconds_median"}
+    assert all(keys <= set(row) for row in found["rows"] if row["poses"])
+    assert (tmp_path / "ndf.png").stat().st_size > 1000
+
+
+def test_published_search_lowers_its_energy(field: DescriptorField, cloud: torch.Tensor) -> None:
+    demo = make_demonstration(
+        field, cloud, se3.transform(None, (0.03, 0.0, 0.05)), query_points(32)
+    )
+    energies = []
+    for steps in (0, 60):
+        config = PublishedSearchConfig(num_starts=4, num_steps=steps)
+        generator = torch.Generator().manual_seed(0)
+        energies.append(published_search(field, cloud, demo, config, generator=generator)[1])
+    assert energies[1] < 0.7 * energies[0]
+
+
+def test_rodrigues_is_a_rotation_by_the_vector() -> None:
+    """A quarter turn about z maps x to y."""
+    R = rodrigues(torch.tensor([[0.0, 0.0, np.pi / 2]], dtype=torch.float64))[0]
+    torch.testing.assert_close(
+        R @ torch.tensor([1.0, 0.0, 0.0]).double(), torch.tensor([0.0, 1.0, 0.0]).double()
+    )
+
+
+def test_ideal_poses_have_no_error_and_clouds_tell_what_is_seen() -> None:
+    case = make_case("mug_rim", "val", 0, seeded(0, "test"), views=1)
+    T = case.T_base_object @ case.feature.sample(np.random.default_rng(0))
+    assert case.error(T)[0] < 1e-6
+    local = se3.apply(se3.inverse(case.T_base_object), case.cloud)
+    height = make_object("mug", "val", 0).mesh.bounds[1, 2]
+    assert is_hidden(local[local[:, 2] < height - 0.04], case.feature)
+    rim = case.feature.curve(8)[:1, :3, 3] + np.zeros((20, 1))
+    assert not is_hidden(rim, case.feature)
+
+
+def test_confidence_rises_where_energy_falls(field: DescriptorField) -> None:
+    rng = np.random.default_rng(0)
+    energies = np.exp(rng.uniform(-2.0, 2.0, 200))
+    fit_confidence(field, energies, rng.uniform(0.0, 1.0, 200), energies < 1.0)
+    assert confidence(field, 0.2, 0.5) > 0.9 > 0.1 > confidence(field, 5.0, 0.5)
+
+
+@pytest.mark.parametrize("feature", ["mug_rim", "bottle_head"])
+def test_shipped_field_finds_grasps_and_doubts_garbage(feature: str) -> None:
+    """Unseen objects from one noisy view; medians of the whole benchmark are in its report."""
+    field = load_ndf(pretrained_path())
+    demos = make_demonstrations(field, feature)
+    errors, trust = [], []
+    for index in range(5):
+        case = make_case(feature, "test", index, seeded(3, "shipped", feature, index))
+        result = search_pose(field, case.cloud, demos)
+        errors.append(case.error(result.T)[0])
+        trust.append(result.confidence)
+    garbage = [search_pose(field, blob(seeded(i, "blob")), demos).confidence for i in range(3)]
+    assert np.median(errors) < 0.012
+    assert np.median(trust) > max(garbage)
+
+
+@pytest.mark.parametrize("path", CONFIGS, ids=lambda path: path.stem)
+def test_config_files_load(path: Path) -> None:
+    assert draccus.parse(TrainNdfConfig, config_path=path, args=[]).steps > 0
+
+
+def test_unknown_features_are_refused() -> None:
+    with pytest.raises(ValueError, match="Available"):
+        bench.NdfBenchConfig(features="mug_lid")
