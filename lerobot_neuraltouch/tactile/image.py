@@ -125,7 +125,7 @@ class TactileCamera:
 
 
 def _pixel_centres(size: int) -> NDArray[np.float64]:
-    return (np.arange(size) + 0.5) * (2 / size) - 1
+    return (np.arange(size, dtype=np.float64) + 0.5) * (2 / size) - 1
 
 
 def _slopes(

@@ -98,13 +98,13 @@ def look(piece: "Workpiece", rng: np.random.Generator, *, noisy: bool, calibrati
         except ValueError:
             if attempt == _MAX_LOOKS - 1:
                 raise
-            continue
-        break
-    return View(
-        T_base_camera @ se3.inverse(T_TCP_CAMERA),
-        start_opening(piece.feature.part_thickness_m),
-        cloud,
-    )
+        else:
+            return View(
+                T_base_camera @ se3.inverse(T_TCP_CAMERA),
+                start_opening(piece.feature.part_thickness_m),
+                cloud,
+            )
+    raise AssertionError("the last look returns or raises")
 
 
 def _stand_off(piece: "Workpiece", rng: np.random.Generator) -> Array:

@@ -7,6 +7,7 @@ from functools import cached_property
 import mujoco
 import numpy as np
 from numpy.typing import NDArray
+from scipy.spatial.transform import Rotation
 
 from lerobot_neuraltouch import se3
 from lerobot_neuraltouch.features import Task
@@ -99,7 +100,7 @@ class Workpiece:
         """Whether each finger, closing from here past the middle, meets the object with its skin first."""
         waiting = [0, 1]
         for distance in np.arange(finger_distance_m, -finger_distance_m, -_CLOSING_STEP_M):
-            self._collide(T_base_tcp, distance)
+            self._collide(T_base_tcp, float(distance))
             touching = self.data.contact.geom
             for finger in waiting.copy():
                 core, skin = self._finger_geoms[finger]
@@ -111,9 +112,8 @@ class Workpiece:
                 return True
         return False
 
-    def touch(self) -> NDArray[np.float32]:
-        """Indentation of both skins now [m], shape (2, size, size)."""
-        T_object_tcp = se3.inverse(self.T_base_object) @ self.gripper.T_base_tcp
+    def touch(self, T_object_tcp: Array) -> NDArray[np.float32]:
+        """Indentation of both skins with the tcp at a pose (4, 4) in the object's frame [m], shape (2, size, size)."""
         return self.camera.indentation(
             T_object_tcp @ self.camera.finger.pad_poses(self.gripper.finger_distance_m)
         )
@@ -167,4 +167,18 @@ def target_twist(T_object_tcp: Array, error: ContactError, constrained: tuple[st
     free = np.array([name not in constrained for name in DIRECTIONS[:3]])
     offset = R.T @ (T_object_tcp[:3, 3] - T_target[:3, 3])
     T_target[:3, 3] += R @ (offset * free)
-    return se3.log(se3.inverse(T_object_tcp) @ T_target)
+    return _log(se3.inverse(T_object_tcp) @ T_target)
+
+
+def _log(T: Array) -> Array:
+    """`se3.log` of one transform, five times as fast: it is needed in every control step."""
+    omega = Rotation.from_matrix(T[:3, :3]).as_rotvec()
+    angle = float(np.linalg.norm(omega))
+    x, y, z = omega
+    hat = np.array([[0, -z, y], [z, 0, -x], [-y, x, 0]])
+    if angle < 1e-4:
+        factor = 1 / 12
+    else:
+        factor = (1 - 0.5 * angle * np.sin(angle) / (1 - np.cos(angle))) / angle**2
+    v = (np.eye(3) - 0.5 * hat + factor * hat @ hat) @ T[:3, 3]
+    return np.concatenate([v, omega])

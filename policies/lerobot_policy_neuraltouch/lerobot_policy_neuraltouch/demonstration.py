@@ -65,6 +65,8 @@ def read_episode(root: Path, episode: int) -> RecordedEpisode:
             f"A skill needs {', '.join(missing)} in the dataset; it has {', '.join(sorted(dataset.features))}."
         )
     optional = [k for k in (features.PHASE, features.EXECUTED_ACTION) if k in dataset.features]
+    assert dataset.meta.episodes is not None  # loaded with the dataset
+    assert dataset.meta.tasks is not None
     meta = dataset.meta.episodes[episode]
     first, last = meta["dataset_from_index"], meta["dataset_to_index"]
     columns = [*needed[:2], *optional, "task_index"]

@@ -161,8 +161,9 @@ class EpisodeWriter:
         if meta.tasks is None or len(meta.tasks) < len(tasks):
             self._publish_with(lambda staging: write_tasks(tasks, staging), "meta/tasks.parquet")
             meta.tasks = tasks
-        meta.stats = aggregate_stats([meta.stats, stats]) if meta.stats else stats
-        self._publish_with(lambda staging: write_stats(meta.stats, staging), "meta/stats.json")
+        total_stats = aggregate_stats([meta.stats, stats]) if meta.stats else stats
+        meta.stats = total_stats
+        self._publish_with(lambda staging: write_stats(total_stats, staging), "meta/stats.json")
         meta.info.total_episodes += 1
         meta.info.total_frames += length
         meta.info.total_tasks = len(tasks)
@@ -220,7 +221,8 @@ def _open_existing(repo_id: str, root: Path, features: Mapping, fps: int) -> LeR
         )
     rows = _cut_uncommitted(root / "meta" / "episodes", meta.total_episodes)
     _cut_uncommitted(root / "data", meta.total_episodes)
-    meta.tasks = meta.tasks if meta.total_tasks == 0 else meta.tasks.iloc[: meta.total_tasks]
+    if meta.tasks is not None and meta.total_tasks > 0:
+        meta.tasks = meta.tasks.iloc[: meta.total_tasks]
     meta.stats = aggregate_stats([_stats_of(row) for row in rows]) if rows else None
     return meta
 

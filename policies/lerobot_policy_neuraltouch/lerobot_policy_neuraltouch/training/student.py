@@ -74,7 +74,7 @@ class Student:
 
     def in_coarse_phase(self) -> list[bool]:
         """Whether each environment was in the coarse phase at the last `act`."""
-        return [report.phase == features.Phase.COARSE for report in self.policy.diagnostics]
+        return [report.phase == features.Phase.COARSE for report in self.policy.diagnostics]  # pyright: ignore[reportGeneralTypeIssues]
 
 
 def policy_batch(
