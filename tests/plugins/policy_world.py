@@ -78,7 +78,7 @@ def touch_picture(pressed: Tensor, size: int = 64) -> Tensor:
     return (0.5 * pressed.float()[:, None, None, None] * disc).expand(-1, 3, -1, -1).clone()
 
 
-def training_batch(size: int = 6, history: int = 3, seed: int = 0) -> dict:
+def training_batch(size: int = 6, history: int = 1, seed: int = 0) -> dict:
     """As LeRobot's preprocessor gives it for a dataset; the first half of the samples is in the fine phase."""
     rng = torch.Generator().manual_seed(seed)
     states = 0.1 * torch.rand(size, history, 7, generator=rng)

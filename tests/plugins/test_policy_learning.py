@@ -67,22 +67,30 @@ def test_without_phases_touch_on_both_fingers_selects_frames() -> None:
     assert logs is not None and logs["fine_share"] == pytest.approx(1 / 3)
 
 
-def test_batches_without_history_are_accepted() -> None:
-    policy = small_policy(history_length=1).eval()
-    batch = training_batch(history=1)
-    flat = {
-        k: v[:, 0] if isinstance(v, torch.Tensor) and v.ndim > 2 else v for k, v in batch.items()
-    }
-    flat[f"{features.STATE}_is_pad"] = batch[f"{features.STATE}_is_pad"]
-    assert torch.allclose(policy.forward(batch)[0], policy.forward(flat)[0])
-
-
-def test_a_padded_past_does_not_matter() -> None:
+def test_one_frame_batches_need_no_time_axis() -> None:
+    """Without a history LeRobot's loader gives no time axis."""
     policy = small_policy().eval()
     batch = training_batch()
+    flat = {
+        key: value[:, 0] if isinstance(value, torch.Tensor) and value.ndim > 2 else value
+        for key, value in batch.items()
+    }
+    flat[features.PHASE] = batch[features.PHASE][:, 0]  # shape (1,) features arrive as (batch,)
+    del flat[f"{features.STATE}_is_pad"]
+    assert policy.config.observation_delta_indices is None
+    assert torch.equal(policy.forward(batch)[0], policy.forward(flat)[0])
+
+
+def test_a_padded_or_missing_past_does_not_matter() -> None:
+    policy = small_policy(history_length=3).eval()
+    assert policy.config.observation_delta_indices == [-4, -2, 0]
+    batch = training_batch(history=3)
     before, _ = policy.forward(batch)
     batch[features.STATE][0, :-1] += 0.05  # sample 0 has no past
     assert torch.equal(before, policy.forward(batch)[0])
+    batch[features.STATE][1, :-1] += 0.05  # sample 1 has
+    assert not torch.equal(before, policy.forward(batch)[0])
+    assert policy.forward(training_batch(history=1))[0].isfinite()
 
 
 def test_missing_keys_and_unknown_tasks_are_named() -> None:

@@ -57,6 +57,7 @@ def save_checkpoint(policy: NeuralTouchPolicy, path: Path) -> None:
         scratch.chmod(0o755)
         fresh, old = scratch / "new", scratch / "old"
         policy.save_pretrained(fresh)
+        (fresh / "model.safetensors").chmod(0o644)  # safetensors writes for its owner only
         for pipeline in make_neuraltouch_pre_post_processors(policy.config):
             pipeline.save_pretrained(fresh)
         if path.exists():

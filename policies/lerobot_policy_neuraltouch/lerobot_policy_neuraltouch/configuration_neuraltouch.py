@@ -55,8 +55,8 @@ class NeuralTouchConfig(PreTrainedConfig):
     """Width of the refiner's trunk."""
     condition_size: int = 64
     """Width of the descriptor's embedding."""
-    history_length: int = 3
-    """Robot states in the proprioception, the present one included."""
+    history_length: int = 1
+    """Robot states in the proprioception, the present one included; more than one makes LeRobot's loader 20 times slower."""
     history_stride: int = 2
     """Control steps between those states."""
 
@@ -106,8 +106,13 @@ class NeuralTouchConfig(PreTrainedConfig):
             )
 
     @property
-    def observation_delta_indices(self) -> list[int]:
-        """Control steps of the proprioception, the present one last."""
+    def observation_delta_indices(self) -> list[int] | None:
+        """Control steps of the proprioception, the present one last; None where there is only that one."""
+        return self.history_deltas if self.history_length > 1 else None
+
+    @property
+    def history_deltas(self) -> list[int]:
+        """The same, always as a list."""
         return [
             -self.history_stride * steps_ago for steps_ago in reversed(range(self.history_length))
         ]

@@ -1,6 +1,7 @@
 """One environment's way through the phases: coarse, fine, replay."""
 
 from collections import deque
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -97,6 +98,19 @@ class Episode:
             assert refined is not None
             twist, finger = self.fine.step(refined[:6], float(refined[6]), feel)
         return np.append(twist, finger)
+
+    def past(self, deltas: Sequence[int]) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
+        """States of the fine phase at steps relative to now, and whether there was a fine phase then.
+
+        Args:
+            deltas: Steps, at most 0; shape (history,).
+
+        Returns:
+            States, shape (history, 7), the earliest one where there was none yet; and validity, shape (history,).
+        """
+        wanted = [len(self.history) - 1 + delta for delta in deltas]
+        states = np.stack([self.history[max(i, 0)] for i in wanted])
+        return states, np.array([i >= 0 for i in wanted])
 
     def report(self) -> Diagnostics:
         """A snapshot for the outside."""

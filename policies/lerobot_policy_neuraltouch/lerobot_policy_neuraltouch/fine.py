@@ -13,6 +13,8 @@ from lerobot_policy_neuraltouch.settings import FineSettings
 
 SMOOTHING = 0.3
 """Weight of the newest output in the smoothed one."""
+FINGER_SMOOTHING = 0.5
+"""The same for the finger set point, while averaging."""
 RESTART = 4.0
 """Averaging starts over when the smoothed output exceeds the stillness limits by this factor: the part has moved."""
 
@@ -67,7 +69,9 @@ class FineServo:
             self._averaging = 0
         if self._averaging or size < 1.0 or timed_out:
             self._averaging += 1
-            self._finger_change += (finger_change - self._finger_change) / self._averaging
+            # The press is controlled through the images, so its command may be smoothed but not frozen.
+            weight = 1.0 if self._averaging == 1 else FINGER_SMOOTHING
+            self._finger_change += weight * (finger_change - self._finger_change)
 
     def _relative_size(self, twist: Array) -> float:
         """Size of a twist in units of the stillness limits."""

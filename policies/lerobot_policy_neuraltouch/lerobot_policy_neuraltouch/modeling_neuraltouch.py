@@ -1,7 +1,5 @@
 """The NeuralTouch policy: a frozen descriptor field, skills, a touch refiner, and a phase machine per environment."""
 
-import logging
-from collections import deque
 from pathlib import Path
 from typing import Any
 
@@ -18,18 +16,16 @@ from lerobot_neuraltouch.rl.imitation import TouchAugmentation, imitation_loss
 from lerobot_neuraltouch.rl.proprioception import proprioception
 from lerobot_neuraltouch.rl.refiner import ActionScale, Refiner, RefinerConfig, RefinerOutput
 from lerobot_policy_neuraltouch import observations as obs
-from lerobot_policy_neuraltouch.coarse_search import begin_coarse
 from lerobot_policy_neuraltouch.configuration_neuraltouch import (
     REQUIRED_OBSERVATIONS,
     NeuralTouchConfig,
 )
 from lerobot_policy_neuraltouch.episode import Diagnostics, Episode
-from lerobot_policy_neuraltouch.fine import ClosingOnly, FineServo
+from lerobot_policy_neuraltouch.episodes import Episodes
+from lerobot_policy_neuraltouch.fine import FineServo
 from lerobot_policy_neuraltouch.motion import Feel
 from lerobot_policy_neuraltouch.shipped import shipped_parts
 from lerobot_policy_neuraltouch.skills import Skill, SkillSet
-
-logger = logging.getLogger(__name__)
 
 
 class NeuralTouchPolicy(PreTrainedPolicy):
@@ -38,8 +34,8 @@ class NeuralTouchPolicy(PreTrainedPolicy):
     State dict: `field.*` (frozen), `skills.<task>.*` (frozen), `refiner.*` (the trained actor; neither holds the other).
     """
 
-    config_class = NeuralTouchConfig
-    name = "neuraltouch"
+    config_class = NeuralTouchConfig  # pyright: ignore[reportAssignmentType]
+    name = "neuraltouch"  # pyright: ignore[reportAssignmentType]
 
     def __init__(self, config: NeuralTouchConfig, **kwargs: Any):
         """Build the policy; LeRobot's factory passes dataset_stats and dataset_meta, which are not needed.
@@ -150,7 +146,7 @@ class NeuralTouchPolicy(PreTrainedPolicy):
         if not len(fine):
             nothing = sum((p.sum() for p in self.get_optim_params()), start=losses.sum()) * 0.0
             return (nothing if reduction == "mean" else losses + nothing), {"fine_share": 0.0}
-        states, valid = obs.history_of(batch)
+        states, valid = obs.history_of(batch, self.config.history_length)
         action = batch[features.ACTION].float().reshape(len(left), -1)
         target = self.scale.from_si(action, states[:, -1, 6])[fine]
         output = self._learned_output(
@@ -188,12 +184,12 @@ class NeuralTouchPolicy(PreTrainedPolicy):
 
     def reset(self) -> None:
         """Forget all episodes. Called whenever the environments are reset."""
-        self._episodes: list[Episode | None] = []
+        self._episodes = Episodes(self.config, self.field, self.skills)
 
     @property
     def diagnostics(self) -> list[Diagnostics]:
         """What the policy knows about each environment since its last `select_action`."""
-        return [episode.report() for episode in self._episodes if episode is not None]
+        return self._episodes.reports()
 
     @torch.no_grad()
     def select_action(self, batch: dict[str, Any], **kwargs: Any) -> Tensor:
@@ -209,9 +205,9 @@ class NeuralTouchPolicy(PreTrainedPolicy):
             self.check_field()
         obs.require(batch, (*REQUIRED_OBSERVATIONS, "task"))
         left, right = self._tactile(batch)
-        states = obs.history_of(batch)[0][:, -1].cpu().numpy()
+        states = obs.history_of(batch, 1)[0][:, -1].cpu().numpy()
         feels = self._feels(states, left, right)
-        episodes = self._current_episodes(batch, feels)
+        episodes = self._episodes.current(batch, feels)
         for episode, state, feel in zip(episodes, states, feels, strict=True):
             episode.advance(state, feel)
         refined = self._refine_episodes(episodes, left, right)
@@ -235,39 +231,6 @@ class NeuralTouchPolicy(PreTrainedPolicy):
             for T, state, touch in zip(poses, states, flags.tolist(), strict=True)
         ]
 
-    def _current_episodes(self, batch: dict[str, Any], feels: list[Feel]) -> list[Episode]:
-        """The running episodes; new ones are begun where needed."""
-        if len(self._episodes) != len(feels):
-            self._episodes = [None] * len(feels)
-        episodes = []
-        for i, (task, feel) in enumerate(zip(obs.tasks_of(batch, len(feels)), feels, strict=True)):
-            episode, mark = self._episodes[i], obs.cloud_mark(batch, i)
-            if episode is None or episode.cloud_mark != mark or episode.skill.spec.task != task:
-                episode = self._begin(batch, i, self.skills[task], feel, mark)
-                self._episodes[i] = episode
-            episodes.append(episode)
-        return episodes
-
-    def _begin(
-        self, batch: dict[str, Any], index: int, skill: Skill, feel: Feel, mark: int | None
-    ) -> Episode:
-        config = self.config
-        start = begin_coarse(self.field, skill, batch, index, feel, config)
-        if start.confidence < config.coarse.min_confidence:
-            logger.warning(
-                "Environment %d: confidence %.2f of the pose for '%s' is below %.2f; the contact may be out of sight.",
-                index, start.confidence, skill.spec.task, config.coarse.min_confidence,
-            )  # fmt: skip
-        fine = (
-            FineServo(config.fine)
-            if config.refiner == "learned"
-            else ClosingOnly(config.fine, float(skill.finger_distance))
-        )
-        reach = (config.history_length - 1) * config.history_stride + 1
-        return Episode(
-            skill, start.T_base_tcp, start.confidence, start.motion, fine, deque(maxlen=reach), mark
-        )
-
     def _refine_episodes(
         self, episodes: list[Episode], left: Tensor, right: Tensor
     ) -> list[np.ndarray | None]:
@@ -280,7 +243,8 @@ class NeuralTouchPolicy(PreTrainedPolicy):
         refined: list[np.ndarray | None] = [None] * len(episodes)
         if not rows:
             return refined
-        states, valid = zip(*(self._history(episodes[i]) for i in rows), strict=True)
+        deltas = self.config.history_deltas
+        states, valid = zip(*(episodes[i].past(deltas) for i in rows), strict=True)
         output = self._refine(
             left[rows],
             right[rows],
@@ -300,13 +264,6 @@ class NeuralTouchPolicy(PreTrainedPolicy):
                 float(np.linalg.norm(error[3:6])),
             )
         return refined
-
-    def _history(self, episode: Episode) -> tuple[np.ndarray, np.ndarray]:
-        """States at the proprioception's steps, (history, 7), and whether each was in this fine phase, (history,)."""
-        newest = len(episode.history) - 1
-        wanted = [newest + delta for delta in self.config.observation_delta_indices]
-        states = [episode.history[max(i, 0)] for i in wanted]
-        return np.stack(states), np.array([i >= 0 for i in wanted])
 
     # --- shared ----------------------------------------------------------------------------------------------------
 

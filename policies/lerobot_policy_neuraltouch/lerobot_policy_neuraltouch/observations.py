@@ -42,8 +42,13 @@ def tasks_of(batch: Batch, size: int) -> list[str]:
     return texts
 
 
-def history_of(batch: Batch) -> tuple[Tensor, Tensor]:
-    """States, shape (batch, history, 7), and whether each belongs to the present fine phase, (batch, history)."""
+def history_of(batch: Batch, length: int) -> tuple[Tensor, Tensor]:
+    """The last states of each sample and whether each belongs to the present fine phase.
+
+    Returns:
+        States, oldest first, shape (batch, length, 7), and validity, shape (batch, length). What a shorter recorded
+        history lacks is invalid.
+    """
     states = batch[features.STATE].float()
     if states.ndim == 2:
         states = states[:, None]
@@ -54,7 +59,11 @@ def history_of(batch: Batch) -> tuple[Tensor, Tensor]:
     phase = batch.get(features.PHASE)
     if phase is not None and phase.numel() == valid.numel():
         valid &= phase.reshape(valid.shape).round() == features.Phase.FINE
-    return states, valid
+    if states.shape[1] < length:
+        missing = length - states.shape[1]
+        states = torch.cat([states[:, :1].expand(-1, missing, -1), states], dim=1)
+        valid = F.pad(valid, (missing, 0))
+    return states[:, -length:], valid[:, -length:]
 
 
 def tactile_of(batch: Batch, key: str, size: int) -> Tensor:

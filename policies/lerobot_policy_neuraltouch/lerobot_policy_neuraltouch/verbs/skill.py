@@ -4,7 +4,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import draccus
-import numpy as np
 
 from lerobot_neuraltouch.ndf.checkpoint import load_ndf, pretrained_path
 from lerobot_neuraltouch.ndf.descriptor import NUM_QUERIES
@@ -16,12 +15,13 @@ from lerobot_policy_neuraltouch.modeling_neuraltouch import NeuralTouchPolicy
 from lerobot_policy_neuraltouch.shipped import shipped_path
 from lerobot_policy_neuraltouch.skill_making import (
     REPLAYS,
-    LiftConfig,
     Replay,
     lift_replay,
     make_skill,
     recorded_replay,
 )
+from lerobot_policy_neuraltouch.skills import Skill
+from lerobot_policy_neuraltouch.training.expert import LiftConfig
 
 
 @dataclass(frozen=True)
@@ -48,6 +48,8 @@ class SkillCommand:
     """Contact feature, e.g. mug_rim; for a known one, conditions are made on generated objects."""
     policy: str = ""
     """Checkpoint to extend; default: the shipped one; none: a new policy with an untrained refiner."""
+    init_refiner: str = ""
+    """With --policy=none: checkpoint whose refiner the new policy starts with, to be trained on; same sizes."""
     ndf: str = ""
     """With --policy=none: the descriptor field's weights; default: the shipped field."""
     output: str = ""
@@ -55,7 +57,7 @@ class SkillCommand:
     num_conditions: int = 12
     """Descriptors of the same contact on other objects."""
     replay: str = "demo"
-    """Motion after the grasp: demo (the frames after the grasp frame) | lift (grip and lift 60 mm) | none."""
+    """Motion after the grasp: demo (the frames after the grasp frame) | lift (tighten the grip, lift 50 mm) | none."""
     seed: int = 0
     """Seed of the conditions."""
     device: str = "cpu"
@@ -92,11 +94,10 @@ def make(command: SkillCommand) -> None:
         num_conditions=command.num_conditions,
         num_queries=known_queries[0] if known_queries else NUM_QUERIES,
         replay=_replay(command.replay, episode, frame),
-        rng=np.random.default_rng(command.seed),
+        seed=command.seed,
     )
     if base is None:
-        config = NeuralTouchConfig(device=command.device)
-        policy = assemble(config, descriptor_field, [skill])
+        policy = _new_policy(command, descriptor_field, skill)
     else:
         policy = add_skill(base, skill)
     save_checkpoint(policy, Path(command.output))
@@ -106,14 +107,27 @@ def make(command: SkillCommand) -> None:
     )
 
 
+def _new_policy(
+    command: SkillCommand, descriptor_field: DescriptorField, skill: Skill
+) -> NeuralTouchPolicy:
+    """A policy with one skill; its refiner is untrained or another policy's."""
+    if not command.init_refiner:
+        return assemble(NeuralTouchConfig(device=command.device), descriptor_field, [skill])
+    source = NeuralTouchPolicy.from_pretrained(command.init_refiner)
+    policy = assemble(source.config, descriptor_field, [skill])
+    policy.refiner.load_state_dict(source.refiner.state_dict())
+    return policy
+
+
 def _base_policy(command: SkillCommand) -> NeuralTouchPolicy | None:
     """The policy to extend, or None for a new one."""
     if command.policy == "none":
         return None
-    if command.ndf:
-        raise ValueError(
-            "--ndf goes with --policy=none: a policy's skills belong to its own field."
-        )
+    for name in ("ndf", "init_refiner"):
+        if getattr(command, name):
+            raise ValueError(
+                f"--{name.replace('_', '-')} goes with --policy=none: a policy keeps its own field and refiner."
+            )
     path = Path(command.policy) if command.policy else shipped_path()
     if not (path / "config.json").exists():
         raise ValueError(f"{path} is no policy checkpoint: it has no config.json.")

@@ -1,0 +1,69 @@
+"""Each training configuration loads, says nothing that is a default already, and names things that exist."""
+
+from pathlib import Path
+
+import draccus
+import pytest
+import yaml
+from lerobot.configs.train import TrainPipelineConfig
+
+from lerobot_policy_neuraltouch import NeuralTouchConfig
+
+ROOT = Path(__file__).parents[2]
+CONFIGS = sorted((ROOT / "configs").glob("train_neuraltouch*.yaml"))
+
+
+@pytest.mark.parametrize("path", CONFIGS, ids=lambda path: path.stem)
+def test_training_configurations_load(path: Path) -> None:
+    config = draccus.parse(TrainPipelineConfig, config_path=path, args=["--policy.device=cpu"])
+    assert isinstance(config.policy, NeuralTouchConfig)
+    written = yaml.safe_load(path.read_text())
+    defaults = draccus.encode(
+        draccus.parse(
+            TrainPipelineConfig,
+            args=["--policy.type=neuraltouch", "--policy.device=cpu", "--dataset.repo_id=none"],
+        )
+    )
+    assert not list(_repeated(written, defaults))
+
+
+def _repeated(written: dict, defaults: dict, prefix: str = ""):
+    """Keys whose value is the default."""
+    for key, value in written.items():
+        if isinstance(value, dict):
+            yield from _repeated(value, defaults[key], f"{prefix}{key}.")
+        elif value == defaults[key] and key != "type":
+            yield prefix + key
+
+
+def test_settings_can_be_given_on_the_command_line() -> None:
+    config = draccus.parse(
+        TrainPipelineConfig,
+        args=[
+            "--policy.type=neuraltouch",
+            "--policy.device=cpu",
+            "--policy.refiner=none",
+            "--policy.coarse.mode=skip",
+            "--policy.fine.max_steps=50",
+            "--policy.training.lr=1e-4",
+            "--dataset.repo_id=none",
+        ],
+    )
+    assert config.policy.refiner == "none"
+    assert config.policy.coarse.mode == "skip"
+    assert config.policy.fine.max_steps == 50
+    assert config.policy.get_optimizer_preset().lr == 1e-4
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"refiner": "magic"}, "Unknown refiner 'magic'. Available: learned, none"),
+        ({"tactile_size": 60}, "multiple of 16"),
+        ({"history_length": 0}, "history_length"),
+        ({"normalization_mapping": {"STATE": "MEAN_STD"}}, "must be IDENTITY for"),
+    ],
+)
+def test_bad_settings_are_refused(settings: dict, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        NeuralTouchConfig(device="cpu", **settings)
