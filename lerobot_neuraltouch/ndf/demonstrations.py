@@ -8,8 +8,9 @@ from lerobot_neuraltouch.ndf.descriptor import query_points
 from lerobot_neuraltouch.ndf.network import DescriptorField
 from lerobot_neuraltouch.ndf.pose_search import Demonstration, make_demonstration
 
-DEMO_OBJECTS = {"mug_rim": 0, "bottle_head": 0}
-"""Training object of the first demonstration; others follow it in the stream."""
+DEMO_OBJECTS = {"mug_rim": 1, "bottle_head": 1}
+"""Training object of the first demonstration, chosen among the first six on validation objects; others follow it in
+the stream."""
 
 
 def make_demonstrations(
