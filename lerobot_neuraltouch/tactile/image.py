@@ -57,6 +57,7 @@ class TactileCamera:
             o3d.core.Tensor(np.asarray(mesh.faces, dtype=np.uint32)),
         )
         self._pixels = np.flatnonzero(self.mask)
+        self._lattice, self._near = _lattice(self.mask)
         self.mount(np.zeros(2), np.zeros((2, 2)))
 
     def mount(self, yaw_rad: NDArray[np.floating], shift_px: NDArray[np.floating]) -> None:
@@ -77,20 +78,21 @@ class TactileCamera:
             T_object_pad: Poses of the left and right pad in the object's frame, shape (2, 4, 4).
         """
         images = np.zeros((2, self.size * self.size), dtype=np.float32)
-        fingers = np.flatnonzero(self._may_touch(T_object_pad))
-        if fingers.size == 0:
-            return images.reshape(2, self.size, self.size)
-        rays = np.concatenate([self._rays(finger, T_object_pad[finger]) for finger in fingers])
-        # Most rays meet nothing before the skin, and "anything before t = 1?" is far cheaper than "where?".
-        hit = np.flatnonzero(self.blocked(rays))
-        if hit.size:
-            cast = self._scene.cast_rays(o3d.core.Tensor.from_numpy(rays[hit]), nthreads=1)
-            which = fingers[hit // self._pixels.size]
-            pixel = hit % self._pixels.size
-            fraction = np.minimum(
-                cast["t_hit"].numpy(), 1
-            )  # of the way from the pinhole to the skin
-            images[which, self._pixels[pixel]] = (1 - fraction) * self._skin_depth[which, pixel]
+        for finger in np.flatnonzero(self._may_touch(T_object_pad)):
+            # Most rays meet nothing before the skin, and "anything before t = 1?" is far cheaper than "where?". So ask
+            # that of every second ray both ways, then cast those that meet something and their neighbours: only what is
+            # less than two pixels wide could slip through.
+            hit = self.blocked(self._rays(finger, T_object_pad[finger], self._lattice))
+            if not hit.any():
+                continue
+            which = np.flatnonzero(
+                np.bincount(self._near[hit].ravel(), minlength=self._pixels.size + 1)[:-1]
+            )
+            rays = self._rays(finger, T_object_pad[finger], which)
+            cast = self._scene.cast_rays(o3d.core.Tensor.from_numpy(rays), nthreads=1)
+            # the way to the object, in units of the way to the skin
+            fraction = np.minimum(cast["t_hit"].numpy(), 1)
+            images[finger, self._pixels[which]] = (1 - fraction) * self._skin_depth[finger, which]
         return images.reshape(2, self.size, self.size)
 
     def gray(self, indentation_m: NDArray[np.floating]) -> NDArray[np.uint8]:
@@ -103,12 +105,14 @@ class TactileCamera:
             o3d.core.Tensor.from_numpy(rays), 0.0, 1.0, nthreads=1
         ).numpy()
 
-    def _rays(self, finger: int, T_object_pad: NDArray[np.floating]) -> NDArray[np.float32]:
-        """Rays of one finger from pinhole (t = 0) to undeformed skin (t = 1), object frame, shape (num_pixels, 6)."""
+    def _rays(
+        self, finger: int, T_object_pad: NDArray[np.floating], which: NDArray[np.integer]
+    ) -> NDArray[np.float32]:
+        """Some rays of one finger, from pinhole (t = 0) to undeformed skin (t = 1) in the object's frame, shape (num, 6)."""
         rotation = T_object_pad[:3, :3]
-        rays = np.empty((self._pixels.size, 6), dtype=np.float32)
+        rays = np.empty((which.size, 6), dtype=np.float32)
         rays[:, :3] = T_object_pad[:3, 3] - rotation[:, 2] * self.finger.camera_distance_m
-        np.matmul(self._to_skin[finger], rotation.T.astype(np.float32), out=rays[:, 3:])
+        np.matmul(self._to_skin[finger, which], rotation.T.astype(np.float32), out=rays[:, 3:])
         return rays
 
     def _may_touch(self, T_object_pad: NDArray[np.floating]) -> NDArray[np.bool_]:
@@ -122,6 +126,23 @@ class TactileCamera:
             o3d.core.Tensor.from_numpy(points.astype(np.float32)), nthreads=1
         ).numpy()
         return distance <= max(centre + back, -centre)
+
+
+def _lattice(mask: NDArray[np.bool_]) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+    """Every second pixel of the mask in both directions, and the 3 x 3 pixels around each.
+
+    Pixels are numbered in the order of the mask; a neighbour outside it is numbered one past the end.
+
+    Returns:
+        Lattice pixels, shape (num_lattice,), and their neighbourhoods, shape (num_lattice, 9).
+    """
+    size, count = len(mask), int(mask.sum())
+    number = np.full((size + 2, size + 2), count)
+    number[1:-1, 1:-1][mask] = np.arange(count)
+    rows, columns = np.nonzero(mask[::2, ::2])
+    rows, columns = 2 * rows, 2 * columns
+    around = [number[rows + i, columns + j] for i in range(3) for j in range(3)]
+    return number[rows + 1, columns + 1], np.stack(around, axis=-1)
 
 
 def _pixel_centres(size: int) -> NDArray[np.float64]:

@@ -32,6 +32,8 @@ T_TCP_CAMERA = np.array(
 """The wrist camera on the hand: 100 mm behind the tcp, 60 mm to its +x side, looking along tcp z; the picture's columns run
 along tcp y. The fingers stay below its field of view."""
 INTRINSICS: CameraIntrinsics = D435
+QUICK_INTRINSICS: CameraIntrinsics = D435.scaled(0.5)
+"""The picture of an episode that begins at the contact: no pose is to be found in it, and resets should cost little."""
 DISTANCE_M = (0.35, 0.45)
 ELEVATION_RAD = (float(np.deg2rad(30)), float(np.deg2rad(60)))
 """Stand-off: distance of the camera from the object's centre and its elevation above the horizon."""
@@ -72,7 +74,14 @@ class View:
     """Observation `point_cloud` in base [m], shape (1024, 3)."""
 
 
-def look(piece: "Workpiece", rng: np.random.Generator, *, noisy: bool, calibration: str) -> View:
+def look(
+    piece: "Workpiece",
+    rng: np.random.Generator,
+    *,
+    noisy: bool,
+    calibration: str,
+    intrinsics: CameraIntrinsics = INTRINSICS,
+) -> View:
     """Draw a stand-off pose and look at the object from there.
 
     Args:
@@ -80,6 +89,7 @@ def look(piece: "Workpiece", rng: np.random.Generator, *, noisy: bool, calibrati
         rng: Source of pose, noise and calibration error.
         noisy: Whether the depth picture has the nominal noise.
         calibration: Name in `CALIBRATIONS`.
+        intrinsics: Of the depth camera.
 
     Raises:
         ValueError: If the object was not found in any of ten pictures.
@@ -89,12 +99,12 @@ def look(piece: "Workpiece", rng: np.random.Generator, *, noisy: bool, calibrati
     T_base_object = piece.T_base_object
     for attempt in range(_MAX_LOOKS):
         T_object_camera = _stand_off(piece, rng)
-        depth = render_depth(piece.item, T_object_camera, INTRINSICS, table=True)
+        depth = render_depth(piece.item, T_object_camera, intrinsics, table=True)
         if noisy:
             depth = perturb_depth(depth, noise, rng)
         T_base_camera = T_base_object @ T_object_camera
         try:
-            cloud = object_cloud(depth, INTRINSICS, T_base_camera @ error, rng)
+            cloud = object_cloud(depth, intrinsics, T_base_camera @ error, rng)
         except ValueError:
             if attempt == _MAX_LOOKS - 1:
                 raise

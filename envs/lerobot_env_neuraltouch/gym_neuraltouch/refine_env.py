@@ -20,6 +20,7 @@ from lerobot_neuraltouch.features import (
     check_action,
     get_task,
 )
+from lerobot_neuraltouch.objects.contact import ContactError
 from lerobot_neuraltouch.tactile import TacTipFinger, TouchNoise
 
 from . import perception, rewards
@@ -185,21 +186,27 @@ class RefineEnv(gymnasium.Env):
         self.piece.put(self._draw_place())
         self._episode_noise = self.touch_noise.sample(self.np_random, self.image_size)
         self._episode_noise.mount(self.piece.camera)
+        perturbed = self.start == "perturbed"
         view = perception.look(
-            self.piece, self.np_random, noisy=self.noise == "nominal", calibration=self.calibration
+            self.piece,
+            self.np_random,
+            noisy=self.noise == "nominal",
+            calibration=self.calibration,
+            intrinsics=perception.QUICK_INTRINSICS if perturbed else perception.INTRINSICS,
         )
         self._cloud = view.cloud
         self._acceptance_rate = 1.0
-        if self.start == "perturbed":
+        if perturbed:
             self._place_perturbed()
         else:
             self.piece.gripper.place(view.T_base_tcp, view.finger_distance_m)
         mujoco.mj_forward(self.piece.model, self.piece.data)
         self._steps = self._calm = 0
-        self._fine = self.start == "perturbed"
-        self._refined_errors: dict[str, float] | None = None
+        self._fine = perturbed
+        self._refined_error: ContactError | None = None
         self._refined_steps = 0
         self._max_force_n = 0.0
+        self._measure()
         self._observe()
         return self._obs, self._info(np.zeros(7), False, "")
 
@@ -212,10 +219,11 @@ class RefineEnv(gymnasium.Env):
         force = gripper.drive(checked[:6], checked[6])
         self._steps += 1
         failure = gripper.failure()
-        if failure:
+        if failure:  # what was seen and measured before stays
             info = self._info(checked, False, failure)
             return self._obs, self._reward(info), False, True, info
-        if self._refined_errors is None:
+        self._measure()
+        if self._refined_error is None:
             self._max_force_n = max(self._max_force_n, float(force.max()))
         self._fine = self._fine or bool(np.any(gripper.pad_press_m > TOUCH_PRESS_M))
         self._count_calm(checked)
@@ -302,48 +310,48 @@ class RefineEnv(gymnasium.Env):
             return False
         if not self.release:
             return True
-        if self._refined_errors is None:
-            self._refined_errors = self._errors()
-            self._refined_right = self._is_right(self._refined_errors)
-            self._lift_from_m = self.piece.T_base_object[2, 3]
+        if self._refined_error is None:
+            self._refined_error = self._error
+            self._refined_right = self._is_right()
+            self._lift_from_m = self._T_base_object[2, 3]
             self.piece.release()
             self._calm = 0
             return False
         return self._lifted()
 
     def _lifted(self) -> bool:
-        return bool(self.piece.T_base_object[2, 3] - self._lift_from_m >= LIFT_HEIGHT_M)
+        return bool(self._T_base_object[2, 3] - self._lift_from_m >= LIFT_HEIGHT_M)
 
-    def _errors(self) -> dict[str, float]:
-        """Errors against the nearest ideal pose; keeps what the privileged dict needs."""
-        piece = self.piece
-        self._T_base_object, self._T_base_tcp = piece.T_base_object, piece.gripper.T_base_tcp
+    def _measure(self) -> None:
+        """Read the truth, once per step."""
+        piece, gripper = self.piece, self.piece.gripper
+        self._T_base_object, self._T_base_tcp = piece.T_base_object, gripper.T_base_tcp
         self._T_object_tcp = se3.inverse(self._T_base_object) @ self._T_base_tcp
-        self._error = error = piece.feature.nearest(self._T_object_tcp)
-        return {
-            "pos_error_m": error.pos_error_m,
-            "cos_error": error.cos_error,
-            "along_m": error.along_m,
-            "angle_rad": error.angle_rad,
-        }
+        self._error = piece.feature.nearest(self._T_object_tcp)
+        self._finger_distance_m = gripper.finger_distance_m
+        self._press_m, self._shear_m = gripper.pad_press_m, gripper.pad_shear_m
+        self._target_twist = target_twist(
+            self._T_object_tcp, self._error, piece.feature.constrained
+        )
 
-    def _is_right(self, errors: dict[str, float]) -> bool:
-        press = self.piece.gripper.pad_press_m
+    def _is_right(self) -> bool:
+        error, (low, high) = self._error, PRESS_RANGE_M
         return bool(
-            errors["pos_error_m"] <= POSITION_TOLERANCE_M
-            and errors["angle_rad"] <= ANGLE_TOLERANCE_RAD
-            and np.all((press >= PRESS_RANGE_M[0]) & (press <= PRESS_RANGE_M[1]))
+            error.pos_error_m <= POSITION_TOLERANCE_M
+            and error.angle_rad <= ANGLE_TOLERANCE_RAD
+            and low <= self._press_m.min()
+            and self._press_m.max() <= high
         )
 
     def _observe(self) -> None:
         piece = self.piece
-        gray = piece.camera.gray(piece.touch())
+        gray = piece.camera.gray(piece.touch(self._T_object_tcp))
         left, right = self._episode_noise.disturb(gray, self.np_random)
         state = np.empty(7, dtype=np.float32)
-        state[:6] = se3.to_rotvec_pose(piece.gripper.T_base_tcp)
-        state[6] = piece.gripper.finger_distance_m
+        state[:6] = se3.to_rotvec_pose(self._T_base_tcp)
+        state[6] = self._finger_distance_m
         phase = Phase.FINE if self._fine else Phase.COARSE
-        if self._refined_errors is not None:
+        if self._refined_error is not None:
             phase = Phase.REPLAY
         self._obs = {
             "pixels": {
@@ -356,28 +364,27 @@ class RefineEnv(gymnasium.Env):
         }
 
     def _info(self, action: Array, last: bool, failure: str) -> dict[str, Any]:
-        live = self._errors()
-        reported = self._refined_errors or live
-        gripper = self.piece.gripper
-        if self._refined_errors is not None:
+        live, gripper = self._error, self.piece.gripper
+        reported = self._refined_error or live
+        if self._refined_error is not None:
             right = last and self._refined_right and self._lifted() and gripper.both_touch
         else:
-            right = last and not self.release and self._is_right(live)
+            right = last and not self.release and self._is_right()
         return {
             "is_success": right,
-            "pos_error_m": reported["pos_error_m"],
-            "cos_error": reported["cos_error"],
-            "along_m": reported["along_m"],
+            "pos_error_m": reported.pos_error_m,
+            "cos_error": reported.cos_error,
+            "along_m": reported.along_m,
             "max_force_n": self._max_force_n,
             "reward_terms": rewards.reward_terms(
-                pos_error_m=live["pos_error_m"],
-                angle_rad=live["angle_rad"],
-                pad_press_m=gripper.pad_press_m,
+                pos_error_m=live.pos_error_m,
+                angle_rad=live.angle_rad,
+                pad_press_m=self._press_m,
                 force_n=gripper.force_n,
                 action=action,
                 is_success=right,
             ),
-            "refined": self._refined_errors is not None,
+            "refined": self._refined_error is not None,
             "failure": failure,
             "object_index": self._object_index,
             "acceptance_rate": self._acceptance_rate,
@@ -385,21 +392,19 @@ class RefineEnv(gymnasium.Env):
         }
 
     def _privileged(self) -> dict[str, Any]:
-        piece = self.piece
+        error = self._error
         return {
-            "target_twist": target_twist(
-                self._T_object_tcp, self._error, piece.feature.constrained
-            ),
-            "pad_press_m": piece.gripper.pad_press_m.copy(),
-            "pad_shear_m": piece.gripper.pad_shear_m,
-            "finger_distance_m": piece.gripper.finger_distance_m,
-            "target_finger_distance_m": piece.feature.finger_distance_m,
-            "pos_error_m": self._error.pos_error_m,
-            "cos_error": self._error.cos_error,
+            "target_twist": self._target_twist,
+            "pad_press_m": self._press_m,
+            "pad_shear_m": self._shear_m,
+            "finger_distance_m": self._finger_distance_m,
+            "target_finger_distance_m": self.piece.feature.finger_distance_m,
+            "pos_error_m": error.pos_error_m,
+            "cos_error": error.cos_error,
             "T_base_tcp": self._T_base_tcp,
-            "T_base_target": self._T_base_object @ self._error.T_object_target,
+            "T_base_target": self._T_base_object @ error.T_object_target,
             "T_base_object": self._T_base_object,
-            "refined": self._refined_errors is not None,
+            "refined": self._refined_error is not None,
         }
 
     def _reward(self, info: dict[str, Any]) -> float:
