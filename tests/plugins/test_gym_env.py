@@ -282,3 +282,19 @@ def test_reward_is_the_weighted_sum_of_its_named_terms() -> None:
     assert reward == pytest.approx(sum(weights[k] * v for k, v in info["reward_terms"].items()))
     assert info["reward_terms"].keys() == weights.keys()
     assert reward < 0
+
+
+def test_the_privileged_twist_leads_onto_the_feature() -> None:
+    """Following it once lands where nothing is left along the constrained directions."""
+    env = make("RefineMugRim", num_objects=3)
+    for seed in range(3):
+        _, info = env.reset(seed=seed)
+        truth = info["privileged"]
+        T_object_base = se3.inverse(truth["T_base_object"])
+        there = T_object_base @ truth["T_base_tcp"] @ se3.exp(truth["target_twist"])
+        left = env.piece.feature.nearest(there)
+        # the rim is bent, so going straight misses its ideal frame by a little
+        assert left.pos_error_m < 0.1 * info["pos_error_m"]
+        assert left.angle_rad < 0.01
+        ideal = env.piece.feature.nearest(T_object_base @ truth["T_base_target"])
+        assert ideal.pos_error_m < 1e-6

@@ -1,5 +1,6 @@
 """Refine a grasp by touch: bring both fingertips to an ideal contact on a fixed object."""
 
+import copy
 from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any, ClassVar, Literal
@@ -27,7 +28,7 @@ from . import perception, rewards
 from .gripper import TOUCH_PRESS_M
 from .scene import GripperConfig
 from .starts import PerturbationConfig, draw_perturbed_start
-from .workpiece import Workpiece, make_item, target_twist
+from .workpiece import Workpiece, make_item, rotation_vector, target_twist
 
 Array = NDArray[np.float64]
 
@@ -183,7 +184,8 @@ class RefineEnv(gymnasium.Env):
         super().reset(seed=seed)
         self._object_index = self._draw_object(options or {})
         self.piece = self._workpiece(self._object_index)
-        self.piece.put(self._draw_place())
+        self._T_base_object = self._draw_place()
+        self.piece.put(self._T_base_object)
         self._episode_noise = self.touch_noise.sample(self.np_random, self.image_size)
         self._episode_noise.mount(self.piece.camera)
         perturbed = self.start == "perturbed"
@@ -221,7 +223,7 @@ class RefineEnv(gymnasium.Env):
         failure = gripper.failure()
         if failure:  # what was seen and measured before stays
             info = self._info(checked, False, failure)
-            return self._obs, self._reward(info), False, True, info
+            return copy.deepcopy(self._obs), self._reward(info), False, True, info
         self._measure()
         if self._refined_error is None:
             self._max_force_n = max(self._max_force_n, float(force.max()))
@@ -325,7 +327,9 @@ class RefineEnv(gymnasium.Env):
     def _measure(self) -> None:
         """Read the truth, once per step."""
         piece, gripper = self.piece, self.piece.gripper
-        self._T_base_object, self._T_base_tcp = piece.T_base_object, gripper.T_base_tcp
+        if piece.free:
+            self._T_base_object = piece.T_base_object
+        self._T_base_tcp = gripper.T_base_tcp
         self._T_object_tcp = se3.inverse(self._T_base_object) @ self._T_base_tcp
         self._error = piece.feature.nearest(self._T_object_tcp)
         self._finger_distance_m = gripper.finger_distance_m
@@ -348,7 +352,8 @@ class RefineEnv(gymnasium.Env):
         gray = piece.camera.gray(piece.touch(self._T_object_tcp))
         left, right = self._episode_noise.disturb(gray, self.np_random)
         state = np.empty(7, dtype=np.float32)
-        state[:6] = se3.to_rotvec_pose(self._T_base_tcp)
+        state[:3] = self._T_base_tcp[:3, 3]
+        state[3:6] = rotation_vector(self._T_base_tcp)
         state[6] = self._finger_distance_m
         phase = Phase.FINE if self._fine else Phase.COARSE
         if self._refined_error is not None:
@@ -394,16 +399,16 @@ class RefineEnv(gymnasium.Env):
     def _privileged(self) -> dict[str, Any]:
         error = self._error
         return {
-            "target_twist": self._target_twist,
-            "pad_press_m": self._press_m,
-            "pad_shear_m": self._shear_m,
+            "target_twist": self._target_twist.copy(),
+            "pad_press_m": self._press_m.copy(),
+            "pad_shear_m": self._shear_m.copy(),
             "finger_distance_m": self._finger_distance_m,
             "target_finger_distance_m": self.piece.feature.finger_distance_m,
             "pos_error_m": error.pos_error_m,
             "cos_error": error.cos_error,
-            "T_base_tcp": self._T_base_tcp,
+            "T_base_tcp": self._T_base_tcp.copy(),
             "T_base_target": self._T_base_object @ error.T_object_target,
-            "T_base_object": self._T_base_object,
+            "T_base_object": self._T_base_object.copy(),
             "refined": self._refined_error is not None,
         }
 
