@@ -87,7 +87,9 @@ def random_rotation(rng: np.random.Generator) -> Rotation:
     return Rotation.random(rng=rng)
 
 
-def look_at(eye: Array, target: Array, up: Array | tuple[float, ...] = (0.0, 0.0, 1.0)) -> Float64Array:
+def look_at(
+    eye: Array, target: Array, up: Array | tuple[float, ...] = (0.0, 0.0, 1.0)
+) -> Float64Array:
     """Camera pose with z towards `target`, x right and y down (OpenCV), shape (4, 4).
 
     Raises:

@@ -85,7 +85,9 @@ def config(root: Path, **changes: Any) -> CollectConfig:
 
 
 def table(root: Path) -> list[dict]:
-    return [row for path in sorted(root.glob("data/*/*")) for row in pq.read_table(path).to_pylist()]
+    return [
+        row for path in sorted(root.glob("data/*/*")) for row in pq.read_table(path).to_pylist()
+    ]
 
 
 def test_an_interrupted_recording_goes_on_as_if_nothing_had_happened(tmp_path: Path) -> None:
