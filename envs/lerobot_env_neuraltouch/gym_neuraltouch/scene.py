@@ -149,6 +149,7 @@ def _scene_xml(finger: TacTipFinger, gripper: GripperConfig) -> str:
     <flag autoreset="disable" island="disable"/>  <!-- one hand makes one island: finding it costs more than it saves -->
   </option>
   <visual><global offwidth="1280" offheight="960"/><map znear="0.005"/><headlight ambient=".4 .4 .4"/></visual>
+  <asset><texture type="skybox" builtin="gradient" rgb1=".93 .95 .97" rgb2=".8 .85 .9" width="64" height="64"/></asset>
   <statistic center="0 0 0.1" extent="0.5"/>
   <default>
     <default class="finger"><geom contype="1" conaffinity="2" priority="1" condim="4" group="{VISUAL_GROUP}"

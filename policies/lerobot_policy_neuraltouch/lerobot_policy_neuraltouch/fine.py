@@ -1,7 +1,8 @@
 """The fine phase of one environment: from noisy network outputs to a pose at rest.
 
-Near the target the network's output is noise around zero. Following it with gain n0 / (n0 + n) at step n averages the
-noise out (stochastic approximation, Robbins and Monro 1951): the tcp comes to rest where the mean output is zero.
+Near the target the network's output is noise around zero. Following it with a gain n0 / (n0 + n) averages the noise
+out (stochastic approximation, Robbins and Monro 1951): the tcp comes to rest where the mean output is zero. As in
+Kesten 1958, n counts changes of sign, each component's own: a steady output is a way still to go, not noise.
 """
 
 from dataclasses import dataclass, field
@@ -11,12 +12,12 @@ import numpy as np
 from lerobot_policy_neuraltouch.motion import Array, Feel
 from lerobot_policy_neuraltouch.settings import FineSettings
 
-SMOOTHING = 0.3
+SMOOTHING = 0.2
 """Weight of the newest output in the smoothed one."""
 FINGER_SMOOTHING = 0.5
 """The same for the finger set point, while averaging."""
-RESTART = 4.0
-"""Averaging starts over when the smoothed output exceeds the stillness limits by this factor: the part has moved."""
+RESTART = 3.0
+"""Averaging starts over when the smoothed output exceeds the stillness limits by this factor: there was more to feel."""
 
 
 @dataclass
@@ -31,6 +32,8 @@ class FineServo:
     _smooth: Array | None = field(default=None, init=False)
     _contact_steps: int = field(default=0, init=False)
     _averaging: int = field(default=0, init=False)
+    _flips: Array = field(default_factory=lambda: np.zeros(6), init=False)
+    _last: Array = field(default_factory=lambda: np.zeros(6), init=False)
     _finger_change: float = field(default=0.0, init=False)
     _quiet: int = field(default=0, init=False)
 
@@ -44,10 +47,7 @@ class FineServo:
         """
         self.steps += 1
         self._track(twist, finger_change, feel.both)
-        gain = 1.0
-        if self._averaging:
-            n0 = self.settings.averaging_steps
-            gain = n0 / (n0 + self._averaging - 1)
+        gain = self.settings.averaging_steps / (self.settings.averaging_steps + self._flips)
         held = self._averaging > self.settings.hold_after
         command = np.zeros(6) if held else gain * twist
         self._judge(command, feel.both)
@@ -56,22 +56,28 @@ class FineServo:
         return command, self.set_point
 
     def _track(self, twist: Array, finger_change: float, both: bool) -> None:
-        """Decide whether this step counts as averaging."""
+        """Decide whether this step counts as averaging, and how far each component's gain has come down."""
         if not both:
-            self._smooth, self._contact_steps, self._averaging = None, 0, 0
+            self._smooth, self._contact_steps = None, 0
+            self._restart()
             return
         self._contact_steps += 1
-        last = twist if self._smooth is None else self._smooth
-        self._smooth = last + SMOOTHING * (twist - last)
+        previous = twist if self._smooth is None else self._smooth
+        self._smooth = previous + SMOOTHING * (twist - previous)
         size = self._relative_size(self._smooth)
         timed_out = self._contact_steps > self.settings.max_steps
         if size > RESTART and not timed_out:
-            self._averaging = 0
+            self._restart()
         if self._averaging or size < 1.0 or timed_out:
             self._averaging += 1
+            self._flips += (twist * self._last < 0) | timed_out
             # The press is controlled through the images, so its command may be smoothed but not frozen.
             weight = 1.0 if self._averaging == 1 else FINGER_SMOOTHING
             self._finger_change += weight * (finger_change - self._finger_change)
+        self._last = twist
+
+    def _restart(self) -> None:
+        self._averaging, self._flips = 0, np.zeros(6)
 
     def _relative_size(self, twist: Array) -> float:
         """Size of a twist in units of the stillness limits."""

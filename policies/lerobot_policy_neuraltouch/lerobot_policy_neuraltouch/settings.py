@@ -99,8 +99,8 @@ class FineSettings:
     max_steps: int = 100
     """or after this many steps with both fingers touching."""
     averaging_steps: int = 5
-    """n0 of the gain n0 / (n0 + n), n steps into the averaging; about 1 / (servo_gain * control period)."""
-    hold_after: int = 40
+    """n0 of the gain n0 / (n0 + n) after n changes of sign; about 1 / (servo_gain * control period)."""
+    hold_after: int = 60
     """After so many steps of averaging the tcp stands still."""
     converged_linear: float = 0.0005
     """Converged when the commanded speed stays below this [m/s],"""
