@@ -26,7 +26,7 @@ def test_training_on_one_batch_lowers_the_loss() -> None:
     batch = training_batch(12)
     optimizer = torch.optim.AdamW(policy.get_optim_params(), lr=3e-3)
     losses = []
-    for _ in range(60):
+    for _ in range(150):
         loss, _ = policy.forward(batch)
         optimizer.zero_grad()
         loss.backward()
