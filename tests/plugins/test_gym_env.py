@@ -1,12 +1,17 @@
 """The refine environments: Gymnasium's rules, motion, touch, endings, and episodes under the teachers."""
 
+import json
+from pathlib import Path
+
 import gymnasium
 import gymnasium.utils.env_checker
 import gymnasium.vector
 import numpy as np
 import pytest
+import trimesh
 from numpy.testing import assert_allclose, assert_array_equal
 
+from gym_neuraltouch import throughput
 from gym_neuraltouch.perception import CALIBRATIONS, DISTANCE_M, ELEVATION_RAD, T_TCP_CAMERA
 from gym_neuraltouch.refine_env import RefineConfig, RefineEnv
 from gym_neuraltouch.starts import PerturbationConfig
@@ -15,6 +20,15 @@ from lerobot_neuraltouch.features import TASKS, start_opening
 from lerobot_neuraltouch.rl.demonstration import DemonstrationTeacher
 from lerobot_neuraltouch.rl.teacher import ServoTeacher
 
+USERS_OBJECT = """
+mesh: box.stl
+category: bottle
+features:
+  bottle_head:
+    part_thickness_m: 0.02
+    constrained: [x, y, z, rx, ry, rz]
+    poses: [[0.0, 0.0, 0.074, 3.14159265, 0.0, 0.0]]
+"""
 TASK_NAMES = sorted(name for name in TASKS if name.startswith("Refine"))
 
 
@@ -298,3 +312,34 @@ def test_the_privileged_twist_leads_onto_the_feature() -> None:
         assert left.angle_rad < 0.01
         ideal = env.piece.feature.nearest(T_object_base @ truth["T_base_target"])
         assert ideal.pos_error_m < 1e-6
+
+
+def test_throughput_reports_what_it_says(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A short run: one row per case, plain numbers, shares that add up, a picture."""
+    output = tmp_path / "throughput.json"
+    flags = ["--tasks=RefineBottleHead", "--images=16", "--num_objects=1", "--seconds=0.3"]
+    monkeypatch.setattr("sys.argv", ["throughput", *flags, f"--output={output}"])
+    throughput.main()
+    (row,) = json.loads(output.read_text())["rows"]
+    assert row.items() >= {"env": "RefineBottleHead", "robot": "gripper", "image": 16}.items()
+    assert row.items() >= {"num_envs": 1, "processes": 1}.items()
+    assert row["steps_per_s"] > 1
+    assert 0 <= row["contact_fraction"] <= 1
+    shares = [row[f"{name}_share"] for name in ("physics", "rays", "reset", "rest")]
+    assert sum(shares) == pytest.approx(1)
+    assert output.with_suffix(".png").stat().st_size > 1000
+
+
+def test_a_users_own_object_can_be_refined(tmp_path: Path) -> None:
+    """A box given as mesh and YAML: the teacher grasps it at the pose the user names."""
+    box = trimesh.creation.box((0.03, 0.02, 0.08))
+    box.apply_translation([0, 0, 0.04])
+    box.export(tmp_path / "box.stl")
+    (tmp_path / "box.yaml").write_text(USERS_OBJECT)
+    env, teacher = make(object_path=str(tmp_path / "box.yaml")), ServoTeacher()
+    _, info = env.reset(seed=0)
+    terminated = False
+    while not terminated:
+        *_, terminated, truncated, info = env.step(teacher.act(info["privileged"]))
+        assert not truncated
+    assert info["is_success"]
