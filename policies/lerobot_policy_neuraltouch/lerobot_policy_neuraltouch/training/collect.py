@@ -49,8 +49,8 @@ class CollectConfig:
     """Of all draws; the same seed gives the same episodes."""
     split: str = "train"
     """Objects to take: train | val | test."""
-    num_objects: int | None = None
-    """Number of different objects per task; without it, a new object for every episode."""
+    num_objects: int = 500
+    """Number of different objects per task; the more, the better unseen ones are grasped."""
     object: Path | None = None
     """A user's object (YAML) in place of the generated ones."""
     start: str = "perturbed"
