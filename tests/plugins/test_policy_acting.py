@@ -186,6 +186,15 @@ def test_without_refiner_the_fingers_close_where_vision_said() -> None:
     assert world.closed.all()
 
 
+def test_without_replay_the_gripper_stays_at_the_grasp() -> None:
+    policy = small_policy(replay=False)
+    world, goals = near_world()
+    policy.refiner = ServoRefiner(policy, world, goals)
+    run(policy, world, 120)
+    assert policy.diagnostics[0].phase == Phase.REPLAY
+    assert np.allclose(world.poses, goals, atol=1e-3)
+
+
 def test_environments_do_not_disturb_each_other() -> None:
     """A batch of two gives the same actions as each alone."""
     policy = small_policy()

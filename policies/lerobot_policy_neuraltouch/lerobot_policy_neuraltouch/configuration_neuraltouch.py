@@ -43,6 +43,8 @@ class NeuralTouchConfig(PreTrainedConfig):
 
     refiner: str = "learned"
     """Who moves in the fine phase: learned | none (vision only: close the fingers and stop)."""
+    replay: bool = True
+    """After the fine phase, play the skill's recorded motion; false: stand still (to measure the grasp)."""
     condition_on_descriptor: bool = True
     """False removes the descriptor from the refiner (the ablation NDF + RL-Touch; to be trained separately)."""
     tactile_size: int = features.TACTILE_SIZE

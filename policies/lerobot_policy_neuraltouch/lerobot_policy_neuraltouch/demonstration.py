@@ -30,12 +30,18 @@ class RecordedEpisode:
     task: str
     """Its task text."""
 
-    def grasp_frame(self) -> int:
-        """The last frame of the fine phase.
+    def grasp_frame(self, chosen: int | None = None) -> int:
+        """The chosen frame, or the last one of the fine phase.
 
         Raises:
-            ValueError: If phases were not recorded: then the caller has to say.
+            ValueError: If the chosen frame does not exist, or phases were not recorded and none was chosen.
         """
+        if chosen is not None:
+            if not 0 <= chosen < len(self.T_base_tcp):
+                raise ValueError(
+                    f"Frame {chosen} does not exist; the episode has {len(self.T_base_tcp)}."
+                )
+            return chosen
         fine = [] if self.phases is None else np.flatnonzero(self.phases == Phase.FINE)
         if not len(fine):
             raise ValueError(

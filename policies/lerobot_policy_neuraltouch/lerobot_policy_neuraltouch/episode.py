@@ -50,6 +50,8 @@ class Episode:
     """States of the fine phase, the newest last."""
     cloud_mark: int | None
     """Fingerprint of the cloud the episode began with."""
+    replays: bool = True
+    """Whether the skill's recorded motion follows the fine phase."""
     replay: ReplayMotion | None = field(default=None, init=False)
     expected_error: tuple[float, float] = field(default=(np.nan, np.nan), init=False)
     """Of position [m] and orientation [rad]."""
@@ -69,11 +71,12 @@ class Episode:
             if self._coarse_twist is None:
                 self.coarse = None
         elif self.replay is None and self.fine.converged:
+            length = len(self.skill.replay_fingers) if self.replays else 0
             self.replay = ReplayMotion(
                 feel.T_base_tcp,
                 feel.finger_distance,
-                self.skill.replay_poses.double().cpu().numpy(),
-                self.skill.replay_fingers.double().cpu().numpy(),
+                self.skill.replay_poses[:length].double().cpu().numpy(),
+                self.skill.replay_fingers[:length].double().cpu().numpy(),
                 self.fine.set_point,
             )
         if self.phase == Phase.FINE:

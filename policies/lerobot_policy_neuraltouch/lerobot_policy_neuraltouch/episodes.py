@@ -70,4 +70,5 @@ class Episodes:
             fine,
             deque(maxlen=1 - config.history_deltas[0]),
             mark,
+            config.replay,
         )

@@ -62,8 +62,8 @@ class CoarseSettings:
     """Below this confidence of the pose search [0, 1] the policy warns, and acts all the same."""
     seed: int = 0
     """Seed of the random starts of the pose search."""
-    num_demonstrations: int = 0
-    """Demonstrations the pose search compares with, the user's first; 0 stands for all."""
+    num_demonstrations: int = 4
+    """Demonstrations the pose search compares with, the user's first; each costs about 0.1 s; 0 stands for all."""
     search: PoseSearchConfig = field(default_factory=PoseSearchConfig)
     """Settings of the pose search."""
 

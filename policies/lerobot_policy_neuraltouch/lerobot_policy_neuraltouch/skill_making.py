@@ -73,21 +73,14 @@ def make_skill(
     Args:
         field: The descriptor field of the policy the skill is for.
         episode: The demonstration.
-        grasp_frame: Frame at which the fingers hold the part as they should.
+        grasp_frame: Frame at which the fingers hold the part as they should, from `episode.grasp_frame`.
         task: Text that will select the skill.
         feature: Contact feature, e.g. mug_rim; where the generators know it, conditions come from their objects.
         num_conditions: Descriptors on other objects; for features the generators do not know there are none.
         num_queries: Query points of a descriptor.
         replay: Motion after the grasp.
         seed: Of the conditions' contacts and views.
-
-    Raises:
-        ValueError: If the frame does not exist.
     """
-    if not 0 <= grasp_frame < len(episode.T_base_tcp):
-        raise ValueError(
-            f"Frame {grasp_frame} does not exist; the episode has {len(episode.T_base_tcp)}."
-        )
     queries = query_points(num_queries)
     own = make_demonstration(field, episode.cloud, episode.T_base_tcp[grasp_frame], queries)
     demos = [own, *_conditions(field, feature, num_conditions, queries, seed)]

@@ -134,6 +134,8 @@ def _student(method: str, config: Table1Config) -> Student | None:
         return None
     path = config.policy or str(shipped_path())
     overrides = ["--refiner=none"] if method == "ndf" else []
+    # Errors are read at the grasp: a lift that never felt the object would count as error.
+    overrides.append("--replay=false")
     return Student(path, device=config.device, overrides=overrides)
 
 

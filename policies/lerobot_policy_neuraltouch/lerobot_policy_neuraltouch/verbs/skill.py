@@ -81,7 +81,7 @@ def main() -> None:
 def make(command: SkillCommand) -> None:
     """Run the command."""
     episode = read_episode(Path(command.dataset.root), command.episode)
-    frame = episode.grasp_frame() if command.grasp_frame is None else command.grasp_frame
+    frame = episode.grasp_frame(command.grasp_frame)
     base = _base_policy(command)
     descriptor_field = base.field if base is not None else _chosen_field(command)
     known_queries = [spec.num_queries for spec in base.config.skills] if base is not None else []
