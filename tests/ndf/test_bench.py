@@ -50,14 +50,14 @@ def test_rows_have_the_documented_fields(field: DescriptorField, tmp_path: Path)
 
 def test_published_search_lowers_its_energy(field: DescriptorField, cloud: torch.Tensor) -> None:
     demo = make_demonstration(
-        field, cloud, se3.transform(None, (0.03, 0.0, 0.05)), query_points(32)
+        field, cloud, se3.transform(None, (0.03, 0.0, 0.05)), query_points(16)
     )
     energies = []
-    for steps in (0, 60):
-        config = PublishedSearchConfig(num_starts=4, num_steps=steps)
+    for steps in (0, 25):
+        config = PublishedSearchConfig(num_starts=3, num_steps=steps)
         generator = torch.Generator().manual_seed(0)
         energies.append(published_search(field, cloud, demo, config, generator=generator)[1])
-    assert energies[1] < 0.7 * energies[0]
+    assert energies[1] < 0.9 * energies[0]
 
 
 def test_rodrigues_is_a_rotation_by_the_vector() -> None:
@@ -92,12 +92,12 @@ def test_shipped_field_finds_grasps_and_doubts_garbage(feature: str) -> None:
     field = load_ndf(pretrained_path())
     demos = make_demonstrations(field, feature)
     errors, trust = [], []
-    for index in range(5):
+    for index in range(3):
         case = make_case(feature, "test", index, seeded(3, "shipped", feature, index))
         result = search_pose(field, case.cloud, demos)
         errors.append(case.error(result.T)[0])
         trust.append(result.confidence)
-    garbage = [search_pose(field, blob(seeded(i, "blob")), demos).confidence for i in range(3)]
+    garbage = [search_pose(field, blob(seeded(i, "blob")), demos).confidence for i in range(2)]
     assert np.median(errors) < 0.012
     assert np.median(trust) > max(garbage)
 

@@ -24,22 +24,28 @@ ENV = [f"--env.task={TASK}", "--env.type=neuraltouch"]
 EVAL = ["--eval.n_episodes=2", "--eval.batch_size=2", "--eval.use_async_envs=false"]
 
 
-def start(command: Sequence[str]) -> subprocess.Popen[str]:
+def start(command: Sequence[str], log: Path) -> subprocess.Popen[bytes]:
+    """Start a command; its output goes to a file, because a pipe that nobody reads would stop it."""
     environment = os.environ | {"HF_HUB_OFFLINE": "1", "OMP_NUM_THREADS": "1"}
-    return subprocess.Popen(
-        [str(BIN / command[0]), *command[1:]],
-        env=environment,
-        text=True,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-    )
+    with log.open("wb") as output:
+        return subprocess.Popen(
+            [str(BIN / command[0]), *command[1:]],
+            env=environment,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+        )
 
 
-def run(*command: str) -> str:
-    process = start(command)
-    output, _ = process.communicate(timeout=900)
-    assert process.returncode == 0, output[-4000:]
-    return output
+def run(*command: str, log: Path) -> None:
+    process = start(command, log)
+    try:
+        assert process.wait(timeout=900) == 0, tail(log)
+    finally:
+        process.kill()
+
+
+def tail(log: Path) -> str:
+    return log.read_text(errors="replace")[-4000:]
 
 
 @pytest.fixture(scope="module")
@@ -64,6 +70,7 @@ def dataset(folder: Path) -> Path:
     run(
         "neuraltouch", "collect", f"--task={TASK}", "--num-episodes=4", "--num-objects=2",
         "--dataset.repo_id=local/touch", f"--dataset.root={root}",
+        log=folder / "collect.log",
     )  # fmt: skip
     return root
 
@@ -78,13 +85,13 @@ def trained(folder: Path, dataset: Path, new_policy: str) -> Path:
         "--env_eval_freq=4", "--steps=400", "--save_freq=2", "--log_freq=1", "--batch_size=8",
         "--num_workers=0", f"--output_dir={output}",
     ]  # fmt: skip
-    process = start(command)
+    process = start(command, folder / "train.log")
     last = output / "checkpoints" / "last"
     deadline = time.monotonic() + 600
     # Killed after the first evaluation, in the middle of the steps that follow.
     while not (output / "checkpoints" / "000006").exists():
-        assert process.poll() is None, process.communicate()[0][-4000:]
-        assert time.monotonic() < deadline, "no checkpoint within ten minutes"
+        assert process.poll() is None, tail(folder / "train.log")
+        assert time.monotonic() < deadline, tail(folder / "train.log")
         time.sleep(0.2)
     process.send_signal(signal.SIGKILL)
     process.wait()
@@ -97,6 +104,7 @@ def trained(folder: Path, dataset: Path, new_policy: str) -> Path:
         "--resume=true",
         f"--steps={step + 2}",
         "--env_eval_freq=0",
+        log=folder / "resume.log",
     )
     resumed = int(json.loads((last / "training_state" / "training_step.json").read_text())["step"])
     assert resumed == step + 2
@@ -113,7 +121,7 @@ def test_lerobot_eval_scores_the_trained_policy(folder: Path, trained: Path) -> 
     output = folder / "eval"
     run(
         "lerobot-eval", f"--policy.path={trained}", *ENV, *EVAL, "--policy.device=cpu",
-        f"--output_dir={output}",
+        f"--output_dir={output}", log=folder / "eval.log",
     )  # fmt: skip
     report = json.loads((output / "eval_info.json").read_text())
     assert report["overall"]["n_episodes"] == 2
@@ -124,6 +132,7 @@ def test_dagger_round_with_the_trained_policy(folder: Path, trained: Path) -> No
     run(
         "neuraltouch", "collect", f"--task={TASK}", "--num-episodes=2", f"--policy={trained}",
         "--beta=0.3", "--num-envs=2", "--dataset.repo_id=local/dagger", f"--dataset.root={root}",
+        log=folder / "dagger.log",
     )  # fmt: skip
     frame = LeRobotDataset("local/dagger", root=root)[3]
     assert not frame["action"].equal(frame["observation.executed_action"])
@@ -134,7 +143,7 @@ def test_datasets_of_several_rounds_are_merged_by_lerobot(folder: Path, dataset:
     run(
         "lerobot-edit-dataset", "--new_repo_id=local/merged", f"--new_root={folder / 'merged'}",
         "--operation.type=merge", "--operation.repo_ids=['local/touch', 'local/touch']",
-        f"--operation.roots={copies}",
+        f"--operation.roots={copies}", log=folder / "merge.log",
     )  # fmt: skip
     assert LeRobotDataset("local/merged", root=folder / "merged").num_episodes == 8
 
@@ -144,6 +153,7 @@ def test_table1_on_the_trained_policy(folder: Path, trained: Path) -> None:
     run(
         "neuraltouch", "bench", "table1", "--method=ndf,neuraltouch", "--feature=bottle_head",
         "--num-episodes=2", f"--policy={trained}", "--num-envs=2", f"--output={output}",
+        log=folder / "table1.log",
     )  # fmt: skip
     rows = json.loads(output.read_text())["rows"]
     assert [row["method"] for row in rows] == ["ndf", "neuraltouch"]
