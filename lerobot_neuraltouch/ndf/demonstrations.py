@@ -11,6 +11,8 @@ from lerobot_neuraltouch.ndf.pose_search import Demonstration, make_demonstratio
 DEMO_OBJECTS = {"mug_rim": 1, "bottle_head": 1}
 """Training object of the first demonstration, chosen among the first six on validation objects; others follow it in
 the stream."""
+SHOWN_SHARE = 0.5
+"""Grasps are shown in this part of a contact's curve, around its middle."""
 
 
 def make_demonstrations(
@@ -24,7 +26,8 @@ def make_demonstrations(
 ) -> list[Demonstration]:
     """Show a contact on training objects.
 
-    The shown poses are ideal: in the middle of the contact's curve for the first demonstration, then drawn from it.
+    The shown poses are ideal: in the middle of the contact's curve for the first demonstration, then drawn around it. A person
+    keeps away from the ends as well, where the fingers meet what borders on the part, such as a mug's handle.
 
     Args:
         field: Frozen.
@@ -42,7 +45,7 @@ def make_demonstrations(
         case = make_case(feature, "train", index, rng, views=views)
         contact = case.feature
         curve = contact.curve(65)
-        T_object_tcp = curve[len(curve) // 2] if number == 0 else contact.sample(rng)
+        T_object_tcp = curve[len(curve) // 2] if number == 0 else contact.sample(rng, SHOWN_SHARE)
         pose = np.asarray(case.T_base_object @ T_object_tcp)
         demos.append(make_demonstration(field, case.cloud, pose, points))
     return demos

@@ -119,9 +119,14 @@ class ContactFeature:
         angle = _angle((T_target[:3, :3].T @ T_object_tcp[:3, :3]).tolist())
         return ContactError(pos_error, 1.0 - math.cos(angle), angle, along_m, T_target)
 
-    def sample(self, rng: np.random.Generator) -> np.ndarray:
-        """Draw an ideal tcp pose in the object frame, shape (4, 4): uniform along the curve and over the free spin."""
-        T = self._curve.draw(rng)
+    def sample(self, rng: np.random.Generator, share: float = 1.0) -> np.ndarray:
+        """Draw an ideal tcp pose in the object frame, shape (4, 4): uniform along the curve and over the free spin.
+
+        Args:
+            rng: Source of the draw.
+            share: Part of the curve to draw from, around its middle, in (0, 1].
+        """
+        T = self._curve.draw(rng, share)
         if self.free_spin is not None:
             angle = rng.uniform(-math.pi, math.pi)
             T[:3, :3] = T[:3, :3] @ spin_matrix(self.free_spin, math.cos(angle), math.sin(angle))

@@ -95,11 +95,11 @@ class PoseCurve:
             return None
         return spin_matrix(axis, cosine / length, sine / length)
 
-    def draw(self, rng: np.random.Generator) -> np.ndarray:
-        """A pose on the curve, uniform in its parameter (knots count alike where they are a set)."""
+    def draw(self, rng: np.random.Generator, share: float = 1.0) -> np.ndarray:
+        """A pose in the middle `share` of the curve, uniform in its parameter (knots count alike where they are a set)."""
         if not self.connected:
             return self.poses[rng.integers(len(self.poses))].copy()
-        position = rng.uniform(0.0, len(self.steps))
+        position = len(self.steps) * (0.5 + share * rng.uniform(-0.5, 0.5))
         index = min(int(position), len(self.steps) - 1)
         return self.between(index, position - index)[0]
 

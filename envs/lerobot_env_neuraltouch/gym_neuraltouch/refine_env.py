@@ -80,7 +80,7 @@ class RefineEnv(gymnasium.Env):
     |---|---|---|---|---|
     | 0-2 | `tcp_vx.vel tcp_vy.vel tcp_vz.vel` | -0.02 .. 0.02 | tcp | m/s |
     | 3-5 | `tcp_wx.vel tcp_wy.vel tcp_wz.vel` | -0.1745 .. 0.1745 | tcp | rad/s |
-    | 6 | `gripper.pos`, set point of the distance of the undeformed pads | -0.010 .. 0.085 | - | m |
+    | 6 | `gripper.pos`, set point of the distance of the undeformed pads | -0.016 .. 0.085 | - | m |
 
     The twist turns with the tcp. The grip servo approaches its set point at no more than 50 mm/s and pushes with 2 N per
     millimetre of gap, at most 20 N; the base servo with at most 12 N and 0.25 Nm.

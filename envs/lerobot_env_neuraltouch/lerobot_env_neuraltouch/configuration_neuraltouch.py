@@ -35,7 +35,7 @@ class NeuralTouchEnv(EnvConfig):
     split: str = "test"
     """Stream the objects come from: train, val or test."""
     num_objects: int | None = None
-    """Draw from this many objects of the stream; without it, from all of them."""
+    """Draw from this many objects of the stream; without it, from the environment's default of 64."""
     object_path: str | None = None
     """YAML of an object of your own, in place of the generated ones."""
     image_size: int = contract.TACTILE_SIZE

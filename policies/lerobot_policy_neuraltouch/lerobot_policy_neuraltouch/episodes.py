@@ -12,6 +12,7 @@ from lerobot_policy_neuraltouch.configuration_neuraltouch import NeuralTouchConf
 from lerobot_policy_neuraltouch.episode import Diagnostics, Episode
 from lerobot_policy_neuraltouch.fine import ClosingOnly, FineServo
 from lerobot_policy_neuraltouch.motion import Feel
+from lerobot_policy_neuraltouch.settings import CoarseSettings
 from lerobot_policy_neuraltouch.skills import Skill, SkillSet
 
 logger = logging.getLogger(__name__)
@@ -53,10 +54,7 @@ class Episodes:
         config = self._config
         start = begin_coarse(self._field, skill, batch, index, feel, config)
         if start.confidence < config.coarse.min_confidence:
-            logger.warning(
-                "Environment %d: confidence %.2f of the pose for '%s' is below %.2f; the contact may be out of sight.",
-                index, start.confidence, skill.spec.task, config.coarse.min_confidence,
-            )  # fmt: skip
+            _doubt(config.coarse, skill.spec.task, index, start.confidence)
         fine = (
             FineServo(config.fine)
             if config.refiner == "learned"
@@ -72,3 +70,19 @@ class Episodes:
             mark,
             config.replay,
         )
+
+
+def _doubt(settings: CoarseSettings, task: str, index: int, confidence: float) -> None:
+    """Say that the cloud does not look like an object of the skill.
+
+    Raises:
+        ValueError: Unless the settings ask for a warning only.
+    """
+    message = (
+        f"Environment {index}: the pose found for '{task}' has confidence {confidence:.2f}, below "
+        f"coarse.min_confidence = {settings.min_confidence:.2f}. Is the object of the skill's category, and the contact "
+        "in sight? (coarse.doubt=warn acts all the same.)"
+    )
+    if settings.doubt == "refuse":
+        raise ValueError(message)
+    logger.warning(message)

@@ -60,7 +60,7 @@ class Leg:
 
 @dataclass
 class CoarseMotion:
-    """To the pre-approach pose, then straight in until the coarse pose or the first touch."""
+    """To the pre-approach pose, then straight in until the coarse pose, the first touch or an obstacle."""
 
     settings: CoarseSettings
     legs: list[Leg]
@@ -87,7 +87,9 @@ class CoarseMotion:
                 return limit_twist(
                     self.settings.gain * gap, self.legs[0].linear_speed, features.MAX_ANGULAR_SPEED
                 )
-            self.legs.pop(0)
+            leg = self.legs.pop(0)
+            if leg.guarded and self.waited > self.settings.blocked_steps:
+                self.legs = [self._retreat(feel)]
             self.best, self.waited = np.inf, 0
         return None
 
@@ -101,7 +103,12 @@ class CoarseMotion:
             self.best, self.waited = distance + angle, 0
         else:
             self.waited += 1
-        return max(distance, angle) < 1.0 or self.waited > self.settings.patience
+        blocked = self.legs[0].guarded and self.waited > self.settings.blocked_steps
+        return max(distance, angle) < 1.0 or blocked or self.waited > self.settings.patience
+
+    def _retreat(self, feel: Feel) -> Leg:
+        back = se3.transform(translation=(0.0, 0.0, -self.settings.retreat_m))
+        return Leg(feel.T_base_tcp @ back, self.settings.approach_speed, guarded=False)
 
 
 @dataclass

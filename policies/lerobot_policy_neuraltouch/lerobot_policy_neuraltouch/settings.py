@@ -9,6 +9,7 @@ from lerobot_neuraltouch import features
 from lerobot_neuraltouch.ndf.pose_search import PoseSearchConfig
 
 COARSE_MODES = ("auto", "skip", "run")
+DOUBTS = ("refuse", "warn")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -58,8 +59,14 @@ class CoarseSettings:
     """and this close in angle [rad]."""
     patience: int = 20
     """A leg also ends after so many control steps without progress."""
-    min_confidence: float = 0.0
-    """Below this confidence of the pose search [0, 1] the policy warns, and acts all the same."""
+    blocked_steps: int = 5
+    """On the guarded leg, so many steps without progress mean that something other than a skin was met,"""
+    retreat_m: float = 0.003
+    """and the gripper goes back by this much, so as not to press on it [m]."""
+    min_confidence: float = 0.2
+    """Confidence of the pose search [0, 1] below which the object is doubted to be one of the skill's, or its contact to be in sight."""
+    doubt: str = "refuse"
+    """What to do then: refuse (an error, before anything moves) | warn (and act all the same)."""
     seed: int = 0
     """Seed of the random starts of the pose search."""
     num_demonstrations: int = 4
@@ -71,6 +78,10 @@ class CoarseSettings:
         if self.mode not in COARSE_MODES:
             raise ValueError(
                 f"Unknown coarse.mode '{self.mode}'. Available: {', '.join(COARSE_MODES)}."
+            )
+        if self.doubt not in DOUBTS:
+            raise ValueError(
+                f"Unknown coarse.doubt '{self.doubt}'. Available: {', '.join(DOUBTS)}."
             )
 
 
@@ -134,10 +145,10 @@ class TrainingSettings:
     """Anneal the learning rate to zero over the training."""
     warmup_steps: int = 200
     """Steps over which the learning rate rises."""
-    loss_beta: float = 0.02
+    loss_beta: float = 0.3
     """The loss is quadratic below this error, linear above (1 is the fine phase's limit)."""
-    augmentation: bool = True
-    """Vary tactile images by the nominal touch noise."""
+    augmentation: bool = False
+    """Vary tactile images by the nominal touch noise; for data recorded without noise."""
     history_dropout: float = 0.5
     """Share of samples whose past is hidden: keeps the refiner from copying its own motion."""
     descriptor_noise: float = 0.05

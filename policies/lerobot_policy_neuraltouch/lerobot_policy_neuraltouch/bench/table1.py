@@ -127,16 +127,14 @@ def run(config: Table1Config) -> list[dict[str, Any]]:
 
 
 def _student(method: str, config: Table1Config) -> Student | None:
-    if method == "rl_touch":
-        assert config.rl_touch_policy is not None
-        return Student(config.rl_touch_policy, device=config.device)
     if method == "ndf" and config.start == "perturbed":
         return None
-    path = config.policy or str(shipped_path())
-    overrides = ["--refiner=none"] if method == "ndf" else []
-    # Errors are read at the grasp: a lift that never felt the object would count as error.
-    overrides.append("--replay=false")
-    return Student(path, device=config.device, overrides=overrides)
+    # Errors are read at the grasp: a lift that never felt the object would count as error. And every episode counts.
+    overrides = ["--replay=false", "--coarse.doubt=warn"]
+    if method == "ndf":
+        overrides.append("--refiner=none")
+    path = config.rl_touch_policy if method == "rl_touch" else config.policy
+    return Student(path or shipped_path(), device=config.device, overrides=overrides)
 
 
 def _env_kwargs(config: Table1Config) -> dict[str, Any]:

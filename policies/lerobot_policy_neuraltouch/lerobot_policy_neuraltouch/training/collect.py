@@ -113,7 +113,9 @@ def collect(config: CollectConfig) -> dict[str, float]:
     """
     student = None
     if config.policy is not None:
-        student = Student(config.policy, device=config.policy_device)
+        student = Student(
+            config.policy, device=config.policy_device, overrides=["--coarse.doubt=warn"]
+        )
     writer = EpisodeWriter(
         config.dataset.repo_id,
         config.dataset.root,

@@ -18,8 +18,9 @@ _DT = 1.0 / features.CONTROL_HZ
 class LiftConfig:
     """The motion after the grasp: squeeze, lift straight up, hold."""
 
-    squeeze_m: float = 0.008
-    """Finger set point below the distance at the grasp [m]: 16 N at the gripper's 2 N/mm."""
+    squeeze_m: float = 0.015
+    """Finger set point below the distance at the grasp [m]: 7 mm press both skins onto their stops, the rest grips with
+    2 N/mm, as far as the range of set points allows."""
     squeeze_steps: int = 8
     """Control steps over which the set point goes there."""
     height_m: float = 0.050
