@@ -64,7 +64,7 @@ def test_a_mug_has_enough_wall_pieces() -> None:
 
 
 def test_the_wall_is_felt_where_it_is() -> None:
-    """On the rim's radius, the middle of the wall pieces' two faces is off the true one by less than 0.06 mm."""
+    """On the rim's radius, the middle of the wall pieces' two faces is off the true one by less than 0.08 mm."""
     mug = draw_mug(object_rng("mug", "train", 3))
     model = make_mug(mug, "mug")
     height = 0.7 * mug.height_m
@@ -86,7 +86,7 @@ def test_the_wall_is_felt_where_it_is() -> None:
     outer = 0.2 - cast(0.2 * out + heights[:, None] * [0, 0, 1.0], -out)
     assert_allclose(inner, mug.inner_radius(height), atol=0.00008)
     assert_allclose(outer, mug.outer_radius(height), atol=0.00003)
-    assert abs(np.mean(inner) - mug.inner_radius(height)) < 0.00002
+    assert abs(np.mean(inner) - mug.inner_radius(height)) < 0.00003
 
 
 def test_rim_circle_and_mesh_agree() -> None:
