@@ -47,7 +47,8 @@ REPLAY_STEPS = 200
 """Time limits [control steps]; a released object adds REPLAY_STEPS."""
 NUM_OBJECTS = 64
 """Default size of the pool that episodes draw from."""
-_CACHED_OBJECTS = 64
+_CACHED_OBJECTS = 16
+"""Objects that one environment keeps ready; a mug takes 17 MB, and many environments may run side by side."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -123,6 +124,7 @@ class RefineEnv(gymnasium.Env):
     - `split`: `"train"`, `"val"` or `"test"`: the stream of shapes.
     - `num_objects`: size of the pool episodes draw from (default 64).
     - `object_path`: YAML of the user's own object instead.
+    - `task_text`: what `task_description` says in place of the task's own text: it selects another skill of a policy.
     - `image_size`: pixels of a touch image (default 64).
     - `noise`: `"nominal"` or `"off"`, for touch and depth.
     - `calibration`: `"exact"` or `"paper"`: whether the wrist camera's pose is known exactly.
@@ -149,6 +151,7 @@ class RefineEnv(gymnasium.Env):
         split: str = "test",
         num_objects: int | None = None,
         object_path: str | None = None,
+        task_text: str | None = None,
         image_size: int = TACTILE_SIZE,
         noise: Literal["nominal", "off"] = "nominal",
         calibration: Literal["exact", "paper"] = "exact",
@@ -162,7 +165,7 @@ class RefineEnv(gymnasium.Env):
         _check_choice("calibration", calibration, tuple(perception.CALIBRATIONS))
         _check_choice("render_mode", render_mode, (None, *self.metadata["render_modes"]))
         self.task = get_task(task)
-        self.task_description = self.task.text
+        self.task_description = task_text or self.task.text
         self.config = config or RefineConfig()
         self.start, self.split, self.object_path = start, split, object_path
         self.num_objects = 1 if object_path else num_objects or NUM_OBJECTS

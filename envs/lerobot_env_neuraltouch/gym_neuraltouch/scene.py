@@ -52,7 +52,7 @@ class GripperConfig:
     """Moving mass of each finger with its drive [kg]."""
 
 
-@lru_cache(maxsize=256)
+@lru_cache(maxsize=64)
 def compile_model(
     item: ObjectModel, finger: TacTipFinger, gripper: GripperConfig, free: bool
 ) -> mujoco.MjModel:

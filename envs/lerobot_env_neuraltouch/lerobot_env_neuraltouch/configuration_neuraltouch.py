@@ -38,6 +38,8 @@ class NeuralTouchEnv(EnvConfig):
     """Draw from this many objects of the stream; without it, from the environment's default of 64."""
     object_path: str | None = None
     """YAML of an object of your own, in place of the generated ones."""
+    task_text: str | None = None
+    """Text given to the policy in place of the tasks' own; selects a skill that was added under that text."""
     image_size: int = contract.TACTILE_SIZE
     """Height and width of the touch images [pixels]."""
     noise: str = "nominal"
@@ -87,6 +89,7 @@ class NeuralTouchEnv(EnvConfig):
             "split": self.split,
             "num_objects": self.num_objects,
             "object_path": self.object_path,
+            "task_text": self.task_text,
             "image_size": self.image_size,
             "noise": self.noise,
             "calibration": self.calibration,

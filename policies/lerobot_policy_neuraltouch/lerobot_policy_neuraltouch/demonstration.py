@@ -59,7 +59,8 @@ def read_episode(root: Path, episode: int) -> RecordedEpisode:
     """
     if not (root / "meta" / "info.json").exists():
         raise ValueError(f"{root} is no LeRobot dataset: it has no meta/info.json.")
-    dataset = LeRobotDataset(f"local/{root.name}", root=root)
+    # Naming the decoder keeps LeRobot from trying, at length, to load another one; no video is decoded here.
+    dataset = LeRobotDataset(f"local/{root.name}", root=root, video_backend="pyav")
     if not 0 <= episode < dataset.num_episodes:
         raise ValueError(
             f"Episode {episode} does not exist; the dataset has 0 to {dataset.num_episodes - 1}."

@@ -1,6 +1,6 @@
 """`neuraltouch bench table1`: errors after the grasp on unseen shapes, the paper's Table I."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -45,6 +45,8 @@ class Table1Config:
     """Camera-pose error: exact | paper (about 12 mm of coarse error)."""
     object: Path | None = None
     """A user's object (YAML) in place of the generated ones."""
+    task_text: str | None = None
+    """Text given to the policies in place of the tasks' own; selects a skill that was added under that text."""
     policy: str | None = None
     """Checkpoint of neuraltouch and ndf; without it, the shipped one."""
     rl_touch_policy: str | None = None
@@ -112,6 +114,7 @@ def run(config: Table1Config) -> list[dict[str, Any]]:
         students = {method: _student(method, config) for method in config.methods}
         for feature in config.feature_names:
             task = features.task_of_feature(feature)
+            task = replace(task, text=config.task_text or task.text)
             for method in config.methods:
                 bar.set_description(f"{method} {feature}")
                 outcomes = play(
