@@ -106,11 +106,12 @@ class KinematicWorld:
         self.poses = poses.copy()
         self.finger = np.full(len(poses), finger_distance)
         self.cloud = cloud
-        self.part_at: np.ndarray | None = None
+        self.part_top = np.inf
+        """The part is between the fingers where the tcp is below this height."""
 
     @property
     def closed(self) -> np.ndarray:
-        return self.finger < 0.003
+        return (self.finger < 0.003) & (self.poses[:, 2, 3] < self.part_top)
 
     def observe(self, task: str = RIM) -> dict:
         state = np.concatenate([se3.to_rotvec_pose(self.poses), self.finger[:, None]], axis=1)
@@ -130,7 +131,8 @@ class KinematicWorld:
         self.poses = self.poses @ se3.exp(command[:, :6] / features.CONTROL_HZ)
         # The part resists: 2 N/mm servo against two pads of 0.53 N/mm.
         free = np.maximum(command[:, 6], self.finger - 0.02)
-        self.finger = np.where(free < 0.004, 0.004 + (free - 0.004) * 2 / (2 + 0.265), free)
+        held = (free < 0.004) & (self.poses[:, 2, 3] < self.part_top)
+        self.finger = np.where(held, 0.004 + (free - 0.004) * 2 / (2 + 0.265), free)
 
 
 def write_checkpoint(path: Path, **changes: object) -> NeuralTouchPolicy:

@@ -143,6 +143,37 @@ def test_an_obstacle_on_the_way_in_is_not_pressed_on(monkeypatch: pytest.MonkeyP
     assert world.poses[0, 2, 3] == pytest.approx(blocked_at + 0.003, abs=0.0012)
 
 
+def test_fingers_that_closed_on_nothing_try_deeper() -> None:
+    """The part begins 12 mm below the start: twice open, 8 mm on, and close again; then the grasp is found."""
+    policy = small_policy()
+    goals = DOWN[None]
+    world = KinematicWorld(
+        goals @ se3.transform(translation=(0.0, 0.0, -0.016)), cloud_around(DOWN[:3, 3])
+    )
+    world.part_top = DOWN[2, 3] + 0.004
+    policy.refiner = ServoRefiner(policy, world, goals)
+    widest = []
+    for _ in range(250):
+        world.step(policy.select_action(world.observe()))
+        widest.append(world.finger[0])
+    report = policy.diagnostics[0]
+    assert report.retries == 2
+    assert min(widest) > -0.008
+    assert max(widest[60:]) == pytest.approx(float(policy.skills[RIM].opening), abs=0.002)
+    assert report.converged
+    assert np.linalg.norm(report.T_base_grasp[:3, 3] - DOWN[:3, 3]) < 1e-3
+
+
+def test_fingers_that_find_nothing_give_up_after_three_tries() -> None:
+    policy = small_policy()
+    world, goals = near_world()
+    world.part_top = -np.inf
+    policy.refiner = ServoRefiner(policy, world, goals)
+    run(policy, world, 400)
+    assert policy.diagnostics[0].retries == policy.config.coarse.max_retries
+    assert policy.diagnostics[0].phase == Phase.FINE
+
+
 def test_near_starts_skip_the_search(monkeypatch: pytest.MonkeyPatch) -> None:
     policy = small_policy()
     calls = with_search(monkeypatch, DOWN)

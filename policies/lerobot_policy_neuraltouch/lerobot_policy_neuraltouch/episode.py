@@ -10,7 +10,12 @@ from numpy.typing import NDArray
 from lerobot_neuraltouch.features import Phase
 from lerobot_policy_neuraltouch.fine import ClosingOnly, FineServo
 from lerobot_policy_neuraltouch.motion import Array, CoarseMotion, Feel, ReplayMotion
+from lerobot_policy_neuraltouch.settings import CoarseSettings
 from lerobot_policy_neuraltouch.skills import Skill
+
+MISSED_M = 0.003
+"""Closed on nothing: no touch with the fingers this much nearer than half the demonstrated distance [m]. Parts of one category
+differ in size, but not by half; around a thin wall both skins would be pressed in long before."""
 
 
 @dataclass(frozen=True)
@@ -31,7 +36,9 @@ class Diagnostics:
     converged: bool
     """The fine phase has come to rest."""
     fine_steps: int
-    """Control steps spent in the fine phase."""
+    """Control steps spent in the fine phase, since its last beginning."""
+    retries: int
+    """How often the fingers closed on nothing and tried deeper."""
     T_base_grasp: Array | None
     """Refined grasp (4, 4), once converged."""
 
@@ -45,6 +52,7 @@ class Episode:
     confidence: float
     coarse: CoarseMotion | None
     """None where the episode starts at the coarse pose."""
+    coarse_settings: CoarseSettings
     fine: FineServo | ClosingOnly
     history: deque[NDArray[np.float32]]
     """States of the fine phase, the newest last."""
@@ -53,6 +61,7 @@ class Episode:
     replays: bool = True
     """Whether the skill's recorded motion follows the fine phase."""
     replay: ReplayMotion | None = field(default=None, init=False)
+    retries: int = field(default=0, init=False)
     expected_error: tuple[float, float] = field(default=(np.nan, np.nan), init=False)
     """Of position [m] and orientation [rad]."""
     _coarse_twist: Array | None = field(default=None, init=False)
@@ -79,9 +88,30 @@ class Episode:
                 self.skill.replay_fingers[:length].double().cpu().numpy(),
                 self.fine.set_point,
             )
+        elif self.replay is None and self._missed(feel):
+            self._try_deeper(feel)
         if self.phase == Phase.FINE:
             self.history.append(state)
         return self.phase
+
+    def _missed(self, feel: Feel) -> bool:
+        """Whether the fingers have closed well past the demonstrated distance without touching anything."""
+        limit = 0.5 * float(self.skill.finger_distance) - MISSED_M
+        may_retry = self.retries < self.coarse_settings.max_retries
+        return (
+            isinstance(self.fine, FineServo)
+            and may_retry
+            and not feel.any
+            and feel.finger_distance < limit
+        )
+
+    def _try_deeper(self, feel: Feel) -> None:
+        opening = float(self.skill.opening)
+        self.coarse = CoarseMotion.deeper(feel.T_base_tcp, opening, self.coarse_settings)
+        self._coarse_twist = self.coarse.step(feel)
+        self.fine = FineServo(self.fine.settings)
+        self.history.clear()
+        self.retries += 1
 
     def act(self, feel: Feel, refined: Array | None) -> Array:
         """The action of this step, shape (7,).
@@ -126,5 +156,6 @@ class Episode:
             expected_error_rad=self.expected_error[1],
             converged=self.fine.converged or self.replay is not None,
             fine_steps=self.fine.steps,
+            retries=self.retries,
             T_base_grasp=None if self.replay is None else self.replay.T_base_grasp,
         )

@@ -65,6 +65,7 @@ class Episodes:
             start.T_base_tcp,
             start.confidence,
             start.motion,
+            config.coarse,
             fine,
             deque(maxlen=1 - config.history_deltas[0]),
             mark,

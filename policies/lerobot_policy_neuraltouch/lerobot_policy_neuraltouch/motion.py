@@ -56,6 +56,8 @@ class Leg:
     """[m/s]"""
     guarded: bool
     """The first touch ends it."""
+    open_m: float = 0.0
+    """It ends only once the fingers are this far apart [m]."""
 
 
 @dataclass
@@ -76,6 +78,18 @@ class CoarseMotion:
             [
                 Leg(T_base_before, features.MAX_LINEAR_SPEED, guarded=False),
                 Leg(T_base_goal, settings.approach_speed, guarded=True),
+            ],
+        )
+
+    @classmethod
+    def deeper(cls, T_base_tcp: Array, opening: float, settings: CoarseSettings) -> "CoarseMotion":
+        """Open the fingers to `opening` [m] at a pose (4, 4), then further in: the part was not between them."""
+        ahead = se3.transform(translation=(0.0, 0.0, settings.retry_advance_m))
+        return cls(
+            settings,
+            [
+                Leg(T_base_tcp, settings.approach_speed, guarded=False, open_m=opening),
+                Leg(T_base_tcp @ ahead, settings.approach_speed, guarded=True),
             ],
         )
 
@@ -104,7 +118,8 @@ class CoarseMotion:
         else:
             self.waited += 1
         blocked = self.legs[0].guarded and self.waited > self.settings.blocked_steps
-        return max(distance, angle) < 1.0 or blocked or self.waited > self.settings.patience
+        arrived = max(distance, angle) < 1.0 and feel.finger_distance > self.legs[0].open_m - 0.001
+        return arrived or blocked or self.waited > self.settings.patience
 
     def _retreat(self, feel: Feel) -> Leg:
         back = se3.transform(translation=(0.0, 0.0, -self.settings.retreat_m))

@@ -63,6 +63,10 @@ class CoarseSettings:
     """On the guarded leg, so many steps without progress mean that something other than a skin was met,"""
     retreat_m: float = 0.003
     """and the gripper goes back by this much, so as not to press on it [m]."""
+    max_retries: int = 3
+    """Where the fingers close on nothing, the part lies deeper: open, go on and close again, at most so many times,"""
+    retry_advance_m: float = 0.008
+    """each time this much further along the approach direction [m]."""
     min_confidence: float = 0.2
     """Confidence of the pose search [0, 1] below which the object is doubted to be one of the skill's, or its contact to be in sight."""
     doubt: str = "refuse"

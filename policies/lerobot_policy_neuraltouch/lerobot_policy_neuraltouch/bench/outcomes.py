@@ -46,9 +46,9 @@ def play_round(
     coarse_errors = [info["pos_error_m"] for info in infos]
     while not done.all():
         actions = student.act(observations, [task.text] * len(envs))
-        coarse = student.in_coarse_phase()
+        coming_in = student.coming_in()
         for i in np.flatnonzero(~done):
-            if coarse[i]:
+            if coming_in[i]:
                 coarse_errors[i] = infos[i]["pos_error_m"]
             observations[i], _, terminated, truncated, infos[i] = envs[i].step(
                 actions[i].astype(np.float32)

@@ -72,9 +72,10 @@ class Student:
         """The preprocessed batch that `policy.select_action` takes."""
         return self._preprocess(policy_batch(observations, tasks))
 
-    def in_coarse_phase(self) -> list[bool]:
-        """Whether each environment was in the coarse phase at the last `act`."""
-        return [report.phase == features.Phase.COARSE for report in self.policy.diagnostics]  # pyright: ignore[reportGeneralTypeIssues]
+    def coming_in(self) -> list[bool]:
+        """Whether each environment was in its first coarse phase at the last `act`."""
+        coarse = features.Phase.COARSE
+        return [r.phase == coarse and not r.retries for r in self.policy.diagnostics]  # pyright: ignore[reportGeneralTypeIssues]
 
 
 def policy_batch(
