@@ -6,13 +6,9 @@ from numpy.testing import assert_allclose, assert_array_equal
 
 from lerobot_neuraltouch import se3
 from lerobot_neuraltouch.features import (
-    ACTION_HIGH,
-    ACTION_LOW,
     FINE_ANGULAR_SPEED,
     FINE_LINEAR_SPEED,
-    Phase,
 )
-from lerobot_neuraltouch.rl.demonstration import DemonstrationTeacher
 from lerobot_neuraltouch.rl.teacher import ServoTeacher
 
 TEACHER = ServoTeacher()
@@ -77,39 +73,3 @@ def test_it_opens_where_an_edge_holds_a_skin_back() -> None:
     free = TEACHER.act(privileged(pad_press_m=press))
     held = TEACHER.act(privileged(pad_press_m=press, pad_shear_m=np.array([0.004, 0.0])))
     assert held[6] > free[6] + 0.002
-
-
-def test_a_demonstration_comes_in_along_tcp_z_at_the_opening() -> None:
-    """First to a pose 60 mm behind the coarse one, then straight in, then the servo; first touch stops it."""
-    seen = privileged()
-    teacher = DemonstrationTeacher(seen, np.random.default_rng(0))
-    offset = se3.log(se3.inverse(teacher.T_base_before) @ teacher.T_base_coarse)
-    assert_allclose(offset, [0, 0, 0.060, 0, 0, 0], atol=1e-9)
-    # half sizes of the drawn error: 8 mm and 6 degrees
-    error = se3.log(se3.inverse(seen["T_base_target"]) @ teacher.T_base_coarse)
-    assert np.linalg.norm(error[:3]) <= 0.008
-    assert np.linalg.norm(error[3:]) <= np.deg2rad(6.0)
-    first = teacher.act(seen)
-    assert teacher.phase == Phase.COARSE
-    assert first[6] == pytest.approx(0.030 + 0.040)
-    assert first[0] > 0
-    second = teacher.act(privileged(T_base_tcp=teacher.T_base_before))
-    assert_allclose(second[:6], [0, 0, 0.020, 0, 0, 0], atol=1e-9)
-    touched = teacher.act(privileged(pad_press_m=np.array([0.001, 0.0])))
-    assert teacher.phase == Phase.FINE
-    assert_allclose(touched, ServoTeacher().act(privileged(pad_press_m=np.array([0.001, 0.0]))))
-
-
-def test_a_demonstration_squeezes_then_lifts_along_base_z() -> None:
-    """Whatever the hand's orientation, within the action's limits, for 60 mm."""
-    down = se3.exp(np.array([0, 0, 0, np.pi, 0, 0]))
-    released = privileged(refined=True, T_base_tcp=down, finger_distance_m=0.026)
-    teacher = DemonstrationTeacher(released, np.random.default_rng(0))
-    actions = [teacher.act(released) for _ in range(60)]
-    assert teacher.phase == Phase.REPLAY
-    assert teacher.done
-    assert all(np.all((a >= ACTION_LOW) & (a <= ACTION_HIGH)) for a in actions)
-    velocities = np.array([down[:3, :3] @ action[:3] for action in actions])
-    assert_allclose(velocities[:15], 0, atol=1e-12)
-    assert_allclose(velocities.sum(axis=0) / 10, [0, 0, 0.060], atol=0.002)
-    assert actions[-1][6] == pytest.approx(0.011)
