@@ -94,15 +94,15 @@ class Gripper:
         slew = self.config.grip_slew_m_per_s
         data.ctrl[3:6] = omega
         sensors = data.sensordata
-        force = np.zeros(2)
+        force, total, step = np.zeros(2), np.zeros(4), mujoco.mj_step
         for tick in range(TICKS):
             t = (tick + 0.5) * _TICK_S
             data.ctrl[:3] = v + t * turn + (0.5 * t * t) * turn2
             data.ctrl[6] = min(max((goal - data.act[act_grip]) / _TICK_S, -slew), slew)
-            total = 0.0
+            total[:] = 0.0
             for _ in range(_TICK_STEPS):
-                mujoco.mj_step(model, data)
-                total = sensors + total
+                step(model, data)
+                total += sensors
             np.maximum(force, total.reshape(2, 2).sum(axis=1) / _TICK_STEPS, out=force)
         self.force_n = force
         return force
