@@ -81,8 +81,14 @@ class ActionScale:
 
 GRAY_GAIN = 5.0
 """Brings gray levels of usual contacts (at most 0.4) to the size of the other inputs."""
-PROFILE_LEVEL, PROFILE_SHARPNESS = 0.06, 80.0
-"""A pixel counts as touched around this gray level [0, 1], with this steepness."""
+PROFILE_LEVELS, PROFILE_SHARPNESS = (0.03, 0.06, 0.12, 0.20), 80.0
+"""A pixel counts as touched around these gray levels [0, 1] (0.15 to 1 mm deep), with this steepness. At a sharp edge all levels
+end at one place; how far they end apart tells a chamfer."""
+
+
+def num_profiles(size: int) -> int:
+    """Length of `edge_profiles` for images of `size` x `size` pixels."""
+    return 2 * size * (3 * len(PROFILE_LEVELS) + 1)
 
 
 def edge_profiles(image: Tensor) -> Tensor:
@@ -94,18 +100,20 @@ def edge_profiles(image: Tensor) -> Tensor:
         image: In [0, 1], shape (batch, 1, size, size).
 
     Returns:
-        For columns, then rows: extent, far end, near end (image centre 0, border 1) and mean gray, shape (batch, 8 size).
+        For columns, then rows: at each level extent, far end, near end (image centre 0, border 1); and mean gray. Shape
+        (batch, num_profiles(size)).
     """
     gray = image[:, 0]
     size = gray.shape[-1]
     axis = torch.linspace(-1.0, 1.0, size, dtype=gray.dtype, device=gray.device)
-    touched = torch.sigmoid((gray - PROFILE_LEVEL) * PROFILE_SHARPNESS)
-    profiles = []
-    for dim, place in ((1, axis[:, None]), (2, axis)):
-        extent = touched.sum(dim)
-        centre = (touched * place).sum(dim) / (extent + 0.5)
-        half = extent / size
-        profiles += [2 * half, centre + half, centre - half, 8 * gray.mean(dim)]
+    profiles = [8 * gray.mean(1), 8 * gray.mean(2)]
+    for level in PROFILE_LEVELS:
+        touched = torch.sigmoid((gray - level) * PROFILE_SHARPNESS)
+        for dim, place in ((1, axis[:, None]), (2, axis)):
+            extent = touched.sum(dim)
+            centre = (touched * place).sum(dim) / (extent + 0.5)
+            half = extent / size
+            profiles += [2 * half, centre + half, centre - half]
     return torch.cat(profiles, dim=-1)
 
 
@@ -131,7 +139,7 @@ class TouchEncoder(nn.Module):
             width = channels
         side = config.image_size // 2 ** len(config.channels)
         self.convolutions = nn.Sequential(*layers)
-        inputs = width * side * side + 8 * config.image_size
+        inputs = width * side * side + num_profiles(config.image_size)
         self.head = nn.Sequential(nn.Linear(inputs, config.touch_features), nn.ReLU())
 
     def forward(self, image: Tensor) -> Tensor:
