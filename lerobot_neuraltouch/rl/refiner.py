@@ -81,9 +81,9 @@ class ActionScale:
 
 GRAY_GAIN = 5.0
 """Brings gray levels of usual contacts (at most 0.4) to the size of the other inputs."""
-PROFILE_LEVELS, PROFILE_SHARPNESS = (0.03, 0.06, 0.12, 0.20), 80.0
-"""A pixel counts as touched around these gray levels [0, 1] (0.15 to 1 mm deep), with this steepness. At a sharp edge all levels
-end at one place; how far they end apart tells a chamfer."""
+PROFILE_LEVELS, PROFILE_SHARPNESS = (0.03, 0.06, 0.12, 0.20), 5.0
+"""A pixel counts as touched around these gray levels [0, 1] (0.15 to 1 mm deep), with this steepness relative to the level. At a
+sharp edge all levels end at one place; how far they end apart tells a chamfer."""
 
 
 def num_profiles(size: int) -> int:
@@ -108,7 +108,7 @@ def edge_profiles(image: Tensor) -> Tensor:
     axis = torch.linspace(-1.0, 1.0, size, dtype=gray.dtype, device=gray.device)
     profiles = [8 * gray.mean(1), 8 * gray.mean(2)]
     for level in PROFILE_LEVELS:
-        touched = torch.sigmoid((gray - level) * PROFILE_SHARPNESS)
+        touched = torch.sigmoid(PROFILE_SHARPNESS * (gray / level - 1.0))
         for dim, place in ((1, axis[:, None]), (2, axis)):
             extent = touched.sum(dim)
             centre = (touched * place).sum(dim) / (extent + 0.5)

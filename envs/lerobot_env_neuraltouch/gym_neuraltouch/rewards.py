@@ -9,7 +9,6 @@ from numpy.typing import NDArray
 
 from lerobot_neuraltouch.features import PRESS_DEPTH
 
-
 _ANGULAR_UNIT = math.radians(5.0)
 
 
