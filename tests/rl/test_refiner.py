@@ -33,9 +33,9 @@ def test_an_edge_is_where_it_is() -> None:
 
 
 def test_a_chamfer_ends_further_out_at_fainter_levels() -> None:
-    """Two more rows at a quarter of the gray level: only the fainter levels reach them."""
+    """Two more rows at a fifth of the gray level: only the fainter levels reach them."""
     sharp = far_ends(picture((20, 44, 0.4)))
-    chamfered = far_ends(picture((20, 44, 0.4), (44, 46, 0.1)))
+    chamfered = far_ends(picture((20, 44, 0.4), (44, 46, 0.08)))
     gain = chamfered - sharp
     faint = np.array(PROFILE_LEVELS) < 0.1
     assert (gain[faint] > 1.2).all()
