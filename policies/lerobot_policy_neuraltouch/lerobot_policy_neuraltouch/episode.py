@@ -16,6 +16,8 @@ from lerobot_policy_neuraltouch.skills import Skill
 MISSED_M = 0.003
 """Closed on nothing: no touch with the fingers this much nearer than half the demonstrated distance [m]. Parts of one category
 differ in size, but not by half; around a thin wall both skins would be pressed in long before."""
+SEEKING_STEPS = 60
+"""Closing and centring take half as many control steps; then something holds the fingers up."""
 
 
 @dataclass(frozen=True)
@@ -88,22 +90,19 @@ class Episode:
                 self.skill.replay_fingers[:length].double().cpu().numpy(),
                 self.fine.set_point,
             )
-        elif self.replay is None and self._missed(feel):
+        elif self.replay is None and self._lost(feel):
             self._try_deeper(feel)
         if self.phase == Phase.FINE:
             self.history.append(state)
         return self.phase
 
-    def _missed(self, feel: Feel) -> bool:
-        """Whether the fingers have closed well past the demonstrated distance without touching anything."""
+    def _lost(self, feel: Feel) -> bool:
+        """Whether the fingers closed well past the demonstrated distance on nothing, or got nowhere for long."""
+        if isinstance(self.fine, ClosingOnly) or self.retries >= self.coarse_settings.max_retries:
+            return False
         limit = 0.5 * float(self.skill.finger_distance) - MISSED_M
-        may_retry = self.retries < self.coarse_settings.max_retries
-        return (
-            isinstance(self.fine, FineServo)
-            and may_retry
-            and not feel.any
-            and feel.finger_distance < limit
-        )
+        missed = not feel.any and feel.finger_distance < limit
+        return missed or self.fine.seeking_steps > SEEKING_STEPS
 
     def _try_deeper(self, feel: Feel) -> None:
         opening = float(self.skill.opening)

@@ -27,6 +27,8 @@ class FineServo:
     settings: FineSettings
     converged: bool = field(default=False, init=False)
     steps: int = field(default=0, init=False)
+    seeking_steps: int = field(default=0, init=False)
+    """Control steps in a row without both fingers touching."""
     set_point: float = field(default=0.0, init=False)
     """Latest set point of the finger distance [m]."""
     _smooth: Array | None = field(default=None, init=False)
@@ -46,6 +48,7 @@ class FineServo:
             feel: State and touch at this step.
         """
         self.steps += 1
+        self.seeking_steps = 0 if feel.both else self.seeking_steps + 1
         self._track(twist, finger_change, feel.both)
         gain = self.settings.averaging_steps / (self.settings.averaging_steps + self._flips)
         held = self._averaging > self.settings.hold_after

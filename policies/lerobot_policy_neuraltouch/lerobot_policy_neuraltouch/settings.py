@@ -64,7 +64,7 @@ class CoarseSettings:
     retreat_m: float = 0.003
     """and the gripper goes back by this much, so as not to press on it [m]."""
     max_retries: int = 3
-    """Where the fingers close on nothing, the part lies deeper: open, go on and close again, at most so many times,"""
+    """Where the fingers close on nothing or get stuck, the part lies deeper: open, go on and close again, at most so many times,"""
     retry_advance_m: float = 0.008
     """each time this much further along the approach direction [m]."""
     min_confidence: float = 0.2
