@@ -32,8 +32,9 @@ T_TCP_CAMERA = np.array(
 """The wrist camera on the hand: 100 mm behind the tcp, 60 mm to its +x side, looking along tcp z; the picture's columns run
 along tcp y. The fingers stay below its field of view."""
 INTRINSICS: CameraIntrinsics = D435
-QUICK_INTRINSICS: CameraIntrinsics = D435.scaled(0.375)
-"""The picture of an episode that begins at the contact: no pose is to be found in it, and resets should cost little."""
+QUICK_INTRINSICS: CameraIntrinsics = D435.scaled(0.5)
+"""The picture of an episode that begins at the contact: no pose is to be found in it, and resets should cost little. Coarser
+still, and thin parts fall apart into clusters of which only the biggest is kept."""
 DISTANCE_M = (0.35, 0.45)
 ELEVATION_RAD = (float(np.deg2rad(30)), float(np.deg2rad(60)))
 """Stand-off: distance of the camera from the object's centre and its elevation above the horizon."""
