@@ -14,8 +14,7 @@ from lerobot_policy_neuraltouch.settings import CoarseSettings
 from lerobot_policy_neuraltouch.skills import Skill
 
 MISSED_M = 0.003
-"""Closed on nothing: no touch with the fingers this much nearer than half the demonstrated distance [m]. Parts of one category
-differ in size, but not by half; around a thin wall both skins would be pressed in long before."""
+"""Closed on nothing: no touch with the pads this far past each other [m], or past the demonstrated distance where that is less."""
 SEEKING_STEPS = 60
 """Closing and centring take half as many control steps; then something holds the fingers up."""
 
@@ -97,10 +96,10 @@ class Episode:
         return self.phase
 
     def _lost(self, feel: Feel) -> bool:
-        """Whether the fingers closed well past the demonstrated distance on nothing, or got nowhere for long."""
+        """Whether the fingers closed on nothing, or got nowhere for long."""
         if isinstance(self.fine, ClosingOnly) or self.retries >= self.coarse_settings.max_retries:
             return False
-        limit = 0.5 * float(self.skill.finger_distance) - MISSED_M
+        limit = min(float(self.skill.finger_distance), 0.0) - MISSED_M
         missed = not feel.any and feel.finger_distance < limit
         return missed or self.fine.seeking_steps > SEEKING_STEPS
 

@@ -45,7 +45,7 @@ class CoarseSettings:
 
     mode: str = "auto"
     """run: always search; skip: the episode starts at the coarse pose; auto: search unless the tcp is near."""
-    near_m: float = 0.060
+    near_m: float = 0.100
     """In mode auto, an episode that starts with the tcp this close to a cloud point has been brought there [m]."""
     approach_m: float = 0.060
     """Length of the last, straight leg along the approach direction, guarded by touch [m]."""

@@ -134,6 +134,8 @@ def _student(method: str, config: Table1Config) -> Student | None:
         return None
     # Errors are read at the grasp: a lift that never felt the object would count as error. And every episode counts.
     overrides = ["--replay=false", "--coarse.doubt=warn"]
+    if config.start == "perturbed":
+        overrides.append("--coarse.mode=skip")
     if method == "ndf":
         overrides.append("--refiner=none")
     path = config.rl_touch_policy if method == "rl_touch" else config.policy
