@@ -149,7 +149,7 @@ class TrainingSettings:
     """Anneal the learning rate to zero over the training."""
     warmup_steps: int = 200
     """Steps over which the learning rate rises."""
-    loss_beta: float = 0.1
+    loss_beta: float = 0.3
     """The loss is quadratic below this error, linear above (1 is the fine phase's limit)."""
     augmentation: bool = False
     """Vary tactile images by the nominal touch noise; for data recorded without noise."""
