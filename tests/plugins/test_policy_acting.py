@@ -118,7 +118,7 @@ def test_limits_hold_in_every_phase(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_touch_on_the_way_in_stops_it(monkeypatch: pytest.MonkeyPatch) -> None:
     policy = small_policy()
     with_search(monkeypatch, DOWN)
-    start = DOWN @ se3.transform(translation=(0.0, 0.0, -0.065))
+    start = DOWN @ se3.transform(translation=(0.0, 0.0, -0.110))
     world = KinematicWorld(start[None], DOWN[:3, 3] + np.zeros((1024, 3)))
     run(policy, world, 30)
     assert policy.diagnostics[0].phase == Phase.COARSE
@@ -131,7 +131,7 @@ def test_an_obstacle_on_the_way_in_is_not_pressed_on(monkeypatch: pytest.MonkeyP
     """Blocked without a touch for half a second: back off by 3 mm, and the fine phase begins there."""
     policy = small_policy()
     with_search(monkeypatch, DOWN)
-    start = DOWN @ se3.transform(translation=(0.0, 0.0, -0.065))
+    start = DOWN @ se3.transform(translation=(0.0, 0.0, -0.110))
     world = KinematicWorld(start[None], DOWN[:3, 3] + np.zeros((1024, 3)), finger_distance=0.08)
     blocked_at = DOWN[2, 3] + 0.020
     pressing = 0
