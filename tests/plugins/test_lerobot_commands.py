@@ -134,8 +134,9 @@ def test_dagger_round_with_the_trained_policy(folder: Path, trained: Path) -> No
         "--beta=0.3", "--num-envs=2", "--dataset.repo_id=local/dagger", f"--dataset.root={root}",
         log=folder / "dagger.log",
     )  # fmt: skip
-    frame = LeRobotDataset("local/dagger", root=root)[3]
-    assert not frame["action"].equal(frame["observation.executed_action"])
+    dataset = LeRobotDataset("local/dagger", root=root)
+    frames = [dataset[i] for i in range(20)]  # at some of them, by chance, the teacher acts
+    assert not all(f["action"].equal(f["observation.executed_action"]) for f in frames)
 
 
 def test_datasets_of_several_rounds_are_merged_by_lerobot(folder: Path, dataset: Path) -> None:
