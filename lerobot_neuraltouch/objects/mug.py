@@ -27,7 +27,7 @@ from lerobot_neuraltouch.objects.revolve import (
 NUM_SIDES = 144
 """Of the exact mesh: facets stay within 0.012 mm of the round wall."""
 NUM_WALL_PIECES = 36
-"""For physics: inner faces stay within 0.06 mm of the round wall."""
+"""For physics: inner faces stay within 0.08 mm of the round wall."""
 NUM_HANDLE_PIECES = 16
 RIM_DEPTH_M = 0.003
 """The ideal rim contact is this far below the rim's edge."""

@@ -100,8 +100,8 @@ def edge_profiles(image: Tensor) -> Tensor:
         image: In [0, 1], shape (batch, 1, size, size).
 
     Returns:
-        For columns, then rows: at each level extent, far end, near end (image centre 0, border 1); and mean gray. Shape
-        (batch, num_profiles(size)).
+        Mean gray of columns, then rows; then, level by level, for columns, then rows: extent, far end, near end (image centre
+        0, border 1). Shape (batch, num_profiles(size)).
     """
     gray = image[:, 0]
     size = gray.shape[-1]

@@ -9,7 +9,8 @@ from numpy.typing import NDArray
 
 from lerobot_neuraltouch.features import PRESS_DEPTH
 
-_ANGULAR_UNIT = math.radians(5.0)
+_LINEAR_UNIT, _ANGULAR_UNIT = 0.010, math.radians(5.0)
+"""Twists cost an effort of 1 at these speeds [m/s, rad/s]."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -59,7 +60,8 @@ def reward_terms(
         "angle": -degrees / 10 - (1 - math.exp(-((degrees / 2.0) ** 2))),
         "press": -(abs(left - PRESS_DEPTH) + abs(right - PRESS_DEPTH)) / 2 / PRESS_DEPTH,
         "force": -max(max(force_n.tolist()) / 5.0 - 1.0, 0.0),
-        "effort": -float(linear @ linear) / 0.010**2 - float(angular @ angular) / _ANGULAR_UNIT**2,
+        "effort": -float(linear @ linear) / _LINEAR_UNIT**2
+        - float(angular @ angular) / _ANGULAR_UNIT**2,
         "success": float(is_success),
     }
 

@@ -54,6 +54,7 @@ class Episode:
     coarse: CoarseMotion | None
     """None where the episode starts at the coarse pose."""
     coarse_settings: CoarseSettings
+    """How another try goes in, and how many there may be."""
     fine: FineServo | ClosingOnly
     history: deque[NDArray[np.float32]]
     """States of the fine phase, the newest last."""
