@@ -72,6 +72,17 @@ class Phase:
     REPLAY = 2
 
 
+FEATURES = {
+    "mug_rim": "mug",
+    "mug_wall": "mug",
+    "right_angle_handle": "mug",
+    "horizontal_handle": "mug",
+    "bottle_head": "bottle",
+    "bolt_head": "bolt",
+}
+"""Contact features and the category of objects that have them (the handle's, if their handle is of that style)."""
+
+
 @dataclass(frozen=True)
 class Task:
     """One environment task: the contact it is about and the text that selects the skill."""

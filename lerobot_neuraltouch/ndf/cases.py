@@ -8,9 +8,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from lerobot_neuraltouch import se3
-from lerobot_neuraltouch.features import NUM_CLOUD_POINTS, task_of_feature
+from lerobot_neuraltouch.features import NUM_CLOUD_POINTS
 from lerobot_neuraltouch.ndf.views import see
-from lerobot_neuraltouch.objects.catalogue import CATEGORIES, make_object
+from lerobot_neuraltouch.objects.catalogue import CATEGORIES, make_object_with
 from lerobot_neuraltouch.objects.contact import ContactFeature
 from lerobot_neuraltouch.objects.model import ObjectModel
 from lerobot_neuraltouch.pointcloud import DepthNoise, subsample
@@ -48,21 +48,48 @@ def make_case(
     *,
     views: int = 1,
     noise: DepthNoise | None = None,
+    upright: bool = False,
+) -> Case:
+    """Put a generated object before one or more cameras, see `place`.
+
+    Args:
+        feature: Contact, for example `mug_rim`; tells the category.
+        split, index: Which of the objects of the category's stream that have the contact.
+        rng, views, noise, upright: See `place`.
+    """
+    model = make_object_with(feature, split, index)
+    return place(model, feature, rng, views=views, noise=noise, upright=upright)
+
+
+def place(
+    model: ObjectModel,
+    feature: str,
+    rng: np.random.Generator,
+    *,
+    views: int = 1,
+    noise: DepthNoise | None = None,
+    upright: bool = False,
 ) -> Case:
     """Put an object before one or more cameras.
 
     Args:
-        feature: Contact, for example `mug_rim`; tells the category.
-        split, index: Which object of the category's stream.
+        model: The object.
+        feature: Contact, for example `mug_rim`.
         rng: Draws the object's pose, the cameras and their noise.
-        views: Cameras, uniformly around the object, whose clouds are put together.
+        views: Cameras, around the object, whose clouds are put together.
         noise: Of the depth; nominal if left out.
+        upright: Whether the object stands on a table and is seen from above, instead of floating anyhow.
     """
-    model = make_object(task_of_feature(feature).category, split, index)
     contact = model.feature(feature)
-    clouds = [_view(model, rng, noise) for _ in range(views)]
+    clouds = [_view(model, rng, noise, upright) for _ in range(views)]
     cloud = subsample(np.concatenate(clouds), NUM_CLOUD_POINTS, rng)
-    T_base_object = se3.transform(se3.random_rotation(rng), rng.uniform(-0.3, 0.3, 3))
+    turn = np.eye(3)
+    if upright:
+        about_z = rng.uniform(-np.pi, np.pi)
+        turn[:2, :2] = [[np.cos(about_z), -np.sin(about_z)], [np.sin(about_z), np.cos(about_z)]]
+    else:
+        turn = se3.random_rotation(rng)
+    T_base_object = se3.transform(turn, rng.uniform(-0.3, 0.3, 3))
     moved = se3.apply(T_base_object, cloud).astype(np.float32)
     return Case(model, contact, T_base_object, moved, is_hidden(cloud, contact))
 
@@ -88,15 +115,21 @@ def _touched(contact: ContactFeature) -> np.ndarray:
     return np.concatenate([poses[:, :3, 3] - offset, poses[:, :3, 3] + offset])
 
 
-def _view(model: ObjectModel, rng: np.random.Generator, noise: DepthNoise | None) -> np.ndarray:
-    """One view from a uniformly drawn direction, object frame [m]."""
+def _view(
+    model: ObjectModel, rng: np.random.Generator, noise: DepthNoise | None, upright: bool
+) -> np.ndarray:
+    """One view from a uniformly drawn direction (from above, if upright), object frame [m]."""
     centre = model.mesh.bounds.mean(0)
     for _ in range(20):
         away = rng.standard_normal(3)
+        if upright:
+            elevation = np.deg2rad(rng.uniform(20.0, 70.0))
+            away[:2] *= np.cos(elevation) / np.linalg.norm(away[:2])
+            away[2] = np.sin(elevation)
         eye = centre + rng.uniform(*CAMERA_DISTANCE_M) * away / np.linalg.norm(away)
         T_object_camera = se3.look_at(eye, centre, rng.standard_normal(3))
         try:
-            return see(model, T_object_camera, rng, noise=noise)
+            return see(model, T_object_camera, rng, table=upright, noise=noise)
         except ValueError:
             continue  # too little was seen: look from elsewhere
     raise ValueError(f"Twenty cameras in a row saw nothing of '{model.name}'.")

@@ -18,6 +18,8 @@ import open3d as o3d
 from tqdm import tqdm
 
 from lerobot_neuraltouch.ndf.checkpoint import write_atomically
+from lerobot_neuraltouch.ndf.losses import CATEGORIES as SHAPE_CATEGORIES
+from lerobot_neuraltouch.ndf.losses import SHAPE_NUMBERS
 from lerobot_neuraltouch.ndf.shape_set import UNIT_M
 from lerobot_neuraltouch.ndf.shape_set import ShapeSet as ShapeSet
 from lerobot_neuraltouch.ndf.views import random_camera, see
@@ -26,13 +28,15 @@ from lerobot_neuraltouch.objects.model import ObjectModel
 from lerobot_neuraltouch.objects.views import scene_of
 from lerobot_neuraltouch.pointcloud import D435, DepthNoise
 
-DATA_VERSION = 1
+DATA_VERSION = 2
 """Changes whenever the same settings would give other data."""
 BANDS_M = (0.003, 0.012, 0.030)
 """Labelled points: a quarter each at these standard deviations about the surface, and in the box around the object."""
 BOX_MARGIN_M = 0.06
-HEAD_FEATURES = {"mug": "mug_rim", "bottle": "bottle_head"}
-"""The contact that tells the radius of the top part."""
+VIEWS = ("anywhere", "grazing", "above")
+"""Where the views of a shape are taken from, in turn; see `views.random_camera`."""
+REMNANT_SHARE = 0.3
+"""Part of the views with remnants of the table around the base, as a segmentation leaves them."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,14 +45,14 @@ class DataConfig:
 
     cache: Path = Path("outputs/ndf_data")
     """Folder of the shards."""
-    categories: str = "mug,bottle"
+    categories: str = "mug,bottle,bolt"
     """Separated by commas."""
-    train_shapes: int = 600
+    train_shapes: int = 1000
     """Shapes per category to train on."""
     val_shapes: int = 40
     """Shapes per category to validate on."""
     views: int = 12
-    """Views per shape; every other one is of the object on a table."""
+    """Views per shape, in turn from anywhere, from the side and of the object on a table."""
     view_points: int = 384
     """Points kept of a view, at most."""
     labels: int = 6144
@@ -70,16 +74,12 @@ class DataConfig:
 
 
 def shape_numbers(model: ObjectModel) -> np.ndarray:
-    """Height, radius of the top part, handle's reach (0 without one) [m], kind (+1 mug, -1 bottle), shape (4,)."""
-    feature = model.feature(HEAD_FEATURES[model.category])
-    mug = model.category == "mug"
-    radius = (
-        np.linalg.norm(feature.poses[:, :2, 3], axis=1).mean()
-        if mug
-        else 0.5 * feature.part_thickness_m
-    )
-    high = model.mesh.bounds[1]
-    return np.array([high[2], radius, high[0] if mug else 0.0, 1.0 if mug else -1.0], np.float32)
+    """The object's row of `losses.SHAPE_NUMBERS`, float32 (6,)."""
+    marks = model.landmarks
+    handle, corner = (marks.get(name, np.zeros(3)) for name in ("handle", "corner"))
+    category = SHAPE_CATEGORIES.index(model.category)
+    numbers = [marks["top"][2], model.top_radius_m, handle[0], handle[2], corner[2], category]
+    return np.array(numbers, np.float32)
 
 
 def label_points(model: ObjectModel, num: int, rng: np.random.Generator) -> np.ndarray:
@@ -99,26 +99,45 @@ def label_points(model: ObjectModel, num: int, rng: np.random.Generator) -> np.n
     return labelled[rng.permutation(num)]
 
 
-def draw_view(model: ObjectModel, rng: np.random.Generator, on_table: bool) -> np.ndarray:
+def draw_view(model: ObjectModel, rng: np.random.Generator, from_where: str) -> np.ndarray:
     """One noisy partial cloud of at least 30 points [m], shape (num_points, 3); draws again where little is seen."""
     for _ in range(20):
-        camera = random_camera(model, rng, on_table, (0.3, 0.6))
-        noise = DepthNoise(sigma_m=0.001 * rng.uniform(0.3, 1.7), outliers=rng.uniform(0.0, 0.04))
+        camera = random_camera(model, rng, from_where, (0.3, 0.6))
+        noise = DepthNoise(
+            sigma_m=0.001 * rng.uniform(0.3, 1.7),
+            edge_dropout=rng.uniform(0.0, 0.5),
+            edge_flying=rng.uniform(0.0, 0.2),
+            outliers=rng.uniform(0.0, 0.04),
+        )
         intrinsics = D435.scaled(rng.choice([0.5, 0.5, 1.0]))
+        table = from_where == "above"
         try:
-            cloud = see(model, camera, rng, table=on_table, intrinsics=intrinsics, noise=noise)
+            cloud = see(model, camera, rng, table=table, intrinsics=intrinsics, noise=noise)
         except ValueError:
             continue  # the camera looked past the object
         if len(cloud) >= 30:
-            return cloud
+            return _with_remnants(cloud, rng) if rng.random() < REMNANT_SHARE else cloud
     raise ValueError(f"Twenty cameras in a row saw nothing of '{model.name}'.")
+
+
+def _with_remnants(cloud: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """Replace a few points by ones on the table near the object's lower end, as a segmentation leaves them."""
+    num = int(rng.uniform(0.01, 0.06) * len(cloud))
+    if num == 0 or cloud[:, 2].min() > 0.02:
+        return cloud
+    chosen = rng.choice(len(cloud), num, replace=False)
+    low = cloud[cloud[:, 2] < 0.02, :2]
+    around = low[rng.integers(len(low), size=num)] + 0.008 * rng.standard_normal((num, 2))
+    cloud = cloud.copy()
+    cloud[chosen] = np.column_stack([around, rng.uniform(-0.001, 0.005, num)])
+    return cloud
 
 
 def generate_shard(
     config: DataConfig, category: str, split: str, first: int, count: int
 ) -> dict[str, np.ndarray]:
     """Shapes [first, first + count) of one stream, see `load_shard`."""
-    shapes = np.zeros((count, 4), np.float32)
+    shapes = np.zeros((count, len(SHAPE_NUMBERS)), np.float32)
     labels = np.zeros((count, config.labels, 4), np.int16)
     clouds = np.zeros((count, config.views, config.view_points, 3), np.int16)
     sizes = np.zeros((count, config.views), np.int16)
@@ -130,7 +149,7 @@ def generate_shard(
         shapes[row] = shape_numbers(model)
         labels[row] = np.clip(label_points(model, config.labels, rng) / UNIT_M, -32767, 32767)
         for view in range(config.views):
-            cloud = draw_view(model, rng, on_table=view % 2 == 1)[: config.view_points]
+            cloud = draw_view(model, rng, VIEWS[view % len(VIEWS)])[: config.view_points]
             sizes[row, view] = len(cloud)
             clouds[row, view, : len(cloud)] = np.round(cloud / UNIT_M)
     return {"shapes": shapes, "labels": labels, "clouds": clouds, "sizes": sizes}
@@ -154,7 +173,7 @@ def load_shapes(config: DataConfig, split: str) -> ShapeSet:
 
 
 def load_shard(path: Path) -> dict[str, np.ndarray]:
-    """Read one shard: shapes (S, 4), labels (S, L, 4), clouds (S, V, P, 3) and their sizes (S, V).
+    """Read one shard: shapes (S, 6), labels (S, L, 4), clouds (S, V, P, 3) and their sizes (S, V).
 
     Raises:
         ValueError: If the file's checksum is not the one in its manifest.

@@ -3,7 +3,8 @@
 import numpy as np
 from torch import Tensor
 
-from lerobot_neuraltouch.ndf.cases import make_case, seeded
+from lerobot_neuraltouch.features import start_opening
+from lerobot_neuraltouch.ndf.cases import Case, make_case, seeded
 from lerobot_neuraltouch.ndf.descriptor import query_points
 from lerobot_neuraltouch.ndf.network import DescriptorField
 from lerobot_neuraltouch.ndf.pose_search import Demonstration, make_demonstration
@@ -37,15 +38,27 @@ def make_demonstrations(
         seed: Of poses, views and noise.
         queries: Query points in the tcp frame [m], (N_q, 3); `query_points()` if left out.
     """
-    points = query_points() if queries is None else queries
     demos = []
     for number in range(num):
         rng = seeded(seed, "demo", feature, number)
         index = DEMO_OBJECTS.get(feature, 0) + number
         case = make_case(feature, "train", index, rng, views=views)
-        contact = case.feature
-        curve = contact.curve(65)
-        T_object_tcp = curve[len(curve) // 2] if number == 0 else contact.sample(rng, SHOWN_SHARE)
-        pose = np.asarray(case.T_base_object @ T_object_tcp)
-        demos.append(make_demonstration(field, case.cloud, pose, points))
+        T_object_tcp = None if number == 0 else case.feature.sample(rng, SHOWN_SHARE)
+        demos.append(demonstrate(field, case, T_object_tcp, queries))
     return demos
+
+
+def demonstrate(
+    field: DescriptorField,
+    case: Case,
+    T_object_tcp: np.ndarray | None = None,
+    queries: Tensor | None = None,
+) -> Demonstration:
+    """Show a contact on an object before the cameras: at a pose in its frame, or in the middle of the contact's curve."""
+    if T_object_tcp is None:
+        curve = case.feature.curve(65)
+        T_object_tcp = curve[len(curve) // 2]
+    pose = np.asarray(case.T_base_object @ T_object_tcp)
+    points = query_points() if queries is None else queries
+    opening = start_opening(case.feature.part_thickness_m)
+    return make_demonstration(field, case.cloud, pose, points, opening)

@@ -11,7 +11,7 @@ from lerobot_neuraltouch.ndf.network import SCALE, Baked, DecoderBlock, Descript
 
 
 def descriptors_and_jacobians(
-    field: DescriptorField, baked: Baked, points: Tensor
+    field: DescriptorField, baked: Baked, points: Tensor, columns: slice = slice(None)
 ) -> tuple[Tensor, Tensor]:
     """Descriptors and how they change with the point.
 
@@ -19,6 +19,7 @@ def descriptors_and_jacobians(
         field: The network.
         baked: Its decoder for one object, from `field.decoder.bake`.
         points: Points [m], (M, 3).
+        columns: Which columns of the descriptor.
 
     Returns:
         Descriptors (M, D) and Jacobians (3, M, D) [1/m].
@@ -37,7 +38,7 @@ def descriptors_and_jacobians(
         x = x + outer[0] + block.outer.bias
         tangent = tangent + outer[1:]
     value, slope = _silu(x)
-    result = torch.cat([value[None], SCALE * slope * tangent]) @ field.metric
+    result = torch.cat([value[None], SCALE * slope * tangent]) @ field.metric[:, columns]
     return result[0], result[1:]
 
 

@@ -26,9 +26,14 @@ class PoseSearchConfig:
     coarse_queries: int = 16
     """Query points of the first stage."""
     coarse_steps: int = 8
-    keep: int = 4
+    keep: int = 6
     """Starts that go on to the second stage, which uses all query points."""
     fine_steps: int = 12
+    obstruction_weight: float = 3.0
+    """How much the logarithm of a pose's energy may be lower for one that the gripper cannot come to."""
+    seen_weight: float = 0.5
+    """The same for a pose of which the cloud shows nothing, against one of which it shows `enough_seen` points."""
+    enough_seen: int = 60
     robust: float = 1.0
     """Residuals of a query count less beyond this many standard deviations of the descriptor; 0 is least squares."""
     max_rotation_rad: float = 0.5
@@ -53,11 +58,13 @@ class Starts:
     T: Tensor
     """(S, 4, 4)."""
     targets: Tensor
-    """(S, N_q, D)."""
+    """(S, N_q, D), only the columns that count."""
     demo: Tensor
     """Index of the demonstration of each start, (S,)."""
     energy: Tensor
     """(S,)."""
+    columns: slice = slice(None)
+    """The columns of the descriptor that count."""
 
 
 def optimise(
@@ -75,14 +82,14 @@ def optimise(
     count = len(starts.T)
     damping = torch.full((count,), 1e-2)
     starts.energy, gradient, hessian = normal_equations(
-        field, baked, starts.T, starts.targets, queries, config
+        field, baked, starts.T, starts.targets, queries, config, starts.columns
     )
     for step in range(num_steps):
         twist = _solve(gradient, hessian, damping)
         twist = _clamp(twist, config)
         candidate = starts.T @ exp(twist)
         energy, new_gradient, new_hessian = normal_equations(
-            field, baked, candidate, starts.targets, queries, config
+            field, baked, candidate, starts.targets, queries, config, starts.columns
         )
         better = energy < starts.energy
         starts.T = torch.where(better[:, None, None], candidate, starts.T)
@@ -105,6 +112,7 @@ def normal_equations(
     targets: Tensor,
     queries: Tensor,
     config: PoseSearchConfig,
+    columns: slice = slice(None),
 ) -> tuple[Tensor, Tensor, Tensor]:
     """Energy (S,), its gradient (S, 6) and Gauss-Newton Hessian (S, 6, 6) for body twists (v, omega) of poses T.
 
@@ -113,7 +121,9 @@ def normal_equations(
     """
     count, num, size = targets.shape
     points = move(T, queries)
-    value, jacobian = descriptors_and_jacobians(field, baked, points.reshape(-1, 3))
+    value, jacobian = descriptors_and_jacobians(
+        field, baked, points.reshape(-1, 3), columns
+    )
     residual = value.reshape(count, num, size) - targets
     squared = residual.square().mean(-1)
     if config.robust > 0.0:

@@ -5,8 +5,12 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from lerobot_neuraltouch.ndf.network import ANCHORS, COORDINATES, SCALE, DescriptorField
+from lerobot_neuraltouch.ndf.network import COORDINATES, SCALE, DescriptorField
 
+SHAPE_NUMBERS = ("height", "radius", "handle_x", "handle_z", "corner_z", "category")
+"""What is known of a shape: its height, the radius of its top part, where the handle's centre line reaches outmost, the
+height of the handle's corner (0 without a handle) [m], and the number of its category in `CATEGORIES`."""
+CATEGORIES = COORDINATES[-3:]
 CLAMP = 1.0
 """Signed distances are learnt up to this far [dm]."""
 NEAR = 0.3
@@ -23,7 +27,7 @@ class Batch(NamedTuple):
     distance: Tensor
     """Signed distance at the points, (B, M)."""
     shape: Tensor
-    """Height, radius of the top part, handle's reach (0 without one), kind (+1 mug, -1 bottle), (B, 4)."""
+    """Rows of `SHAPE_NUMBERS`, (B, 6)."""
 
 
 class Losses(NamedTuple):
@@ -32,34 +36,35 @@ class Losses(NamedTuple):
     total: Tensor
     distance: Tensor
     coordinates: Tensor
-    """By coordinate, (7,)."""
+    """By coordinate, (12,)."""
     anchors: Tensor
     """Of the last estimate, by anchor, (3,)."""
 
 
 def true_anchors(shape: Tensor) -> Tensor:
-    """`ANCHORS` of shapes (B, 4), (B, 3 anchors, 3 xyz) [m]."""
-    height, _, reach, _ = shape.unbind(-1)
+    """`ANCHORS` of shapes (B, 6), (B, 3 anchors, 3 xyz) [m]."""
+    height, _, handle_x, handle_z, _, _ = shape.unbind(-1)
     zero = torch.zeros_like(height)
     top = torch.stack([zero, zero, height], dim=-1)
-    handle = torch.stack([reach, zero, 0.5 * height], dim=-1)
+    handle = torch.stack([handle_x, zero, handle_z], dim=-1)
     return torch.stack([top, torch.zeros_like(top), handle], dim=1)
 
 
 def true_coordinates(points: Tensor, shape: Tensor) -> Tensor:
-    """`COORDINATES` of points (B, M, 3) [m], (B, M, 7) in network units."""
-    height, radius, _, kind = (column[:, None] for column in shape.unbind(-1))
+    """`COORDINATES` of points (B, M, 3) [m], (B, M, 12) in network units."""
+    height, radius, handle_x, handle_z, corner_z, category = (c[:, None] for c in shape.unbind(-1))
     x, y, z = points.unbind(-1)
     distance = torch.hypot(x, y)
-    lengths = torch.stack([z, z - height, distance, distance - radius, x, y], dim=-1) * SCALE
-    return torch.cat([lengths, kind.expand_as(z)[..., None]], dim=-1)
+    lengths = [z, z - height, distance, distance - radius, x, y, x - handle_x, z - handle_z, z - corner_z]  # fmt: skip
+    kinds = [(category == number).to(z.dtype).expand_as(z) for number in range(len(CATEGORIES))]
+    return torch.stack([SCALE * length for length in lengths] + kinds, dim=-1)
 
 
 def field_losses(field: DescriptorField, batch: Batch) -> Losses:
     """Errors of the field on a batch."""
     encoding = field.encoder(batch.cloud)
     hidden = field.decoder.hidden(field.decoder.bake(encoding.latent), batch.points)
-    mug = (batch.shape[:, 3] > 0).float()
+    mug = (batch.shape[:, -1] == CATEGORIES.index("mug")).to(hidden.dtype)
     target = (SCALE * batch.distance).clamp(-CLAMP, CLAMP)
     weight = NEAR / (NEAR + target.abs())
     weight = weight / weight.mean()
@@ -67,21 +72,23 @@ def field_losses(field: DescriptorField, batch: Batch) -> Losses:
         weight * (field.distance(hidden)[..., 0].clamp(-CLAMP, CLAMP) - target).abs()
     ).mean()
     errors = (field.coordinates(hidden) - true_coordinates(batch.points, batch.shape)).abs()
-    errors = (errors * weight[..., None]).mean(1)  # (B, 7)
-    masks = torch.ones(len(mug), len(COORDINATES), device=mug.device)
-    masks[:, 4:6] = mug[:, None]
-    coordinates = (errors * masks).sum(0) / masks.sum(0).clamp_min(1.0)
+    errors = (errors * weight[..., None]).mean(1)  # (B, 12)
+    coordinates = _masked_mean(errors, mug, slice(4, 9))
     anchors = [_anchor_errors(estimate, batch.shape, mug) for estimate in encoding.anchors]
-    scale = torch.ones(len(COORDINATES), device=mug.device)
-    scale[4:] = torch.tensor([0.5, 0.5, 0.1])
+    scale = torch.tensor([1.0] * 4 + [0.5] * 5 + [0.07] * 3, device=mug.device)
     total = 4.0 * distance + (coordinates * scale).sum() / 2.0
     total = total + 0.3 * (0.5 * anchors[0] + anchors[1]).sum()
     return Losses(total, distance, coordinates, anchors[1])
 
 
+def _masked_mean(errors: Tensor, mug: Tensor, only_mugs: slice) -> Tensor:
+    """Means over the batch of errors (B, K); some columns count on mugs only."""
+    masks = torch.ones_like(errors)
+    masks[:, only_mugs] = mug[:, None]
+    return (errors * masks).sum(0) / masks.sum(0).clamp_min(1.0)
+
+
 def _anchor_errors(estimate: Tensor, shape: Tensor, mug: Tensor) -> Tensor:
     """Mean distance of the estimated anchors (B, 3, 3) [m] to the true ones, by anchor, (3,) [dm]."""
     errors = SCALE * (estimate - true_anchors(shape)).square().sum(-1).add(1e-8).sqrt()
-    masks = torch.ones(len(mug), len(ANCHORS), device=mug.device)
-    masks[:, 2] = mug
-    return (errors * masks).sum(0) / masks.sum(0).clamp_min(1.0)
+    return _masked_mean(errors, mug, slice(2, None))

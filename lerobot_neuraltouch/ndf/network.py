@@ -15,6 +15,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from lerobot_neuraltouch.ndf.confidence import NUM_TERMS
 from lerobot_neuraltouch.ndf.layers import (
     Block,
     EdgeStage,
@@ -28,13 +29,16 @@ SCALE = 10.0
 """Network units per metre."""
 
 ANCHORS = ("top", "base", "handle")
-"""Points the encoder votes for: the axis' ends at the object's top and base, and the handle's reach beside the
-centre (mugs only)."""
+"""Points the encoder votes for: the axis' ends at the object's top and base, and the outermost point of the handle's
+centre line (mugs only)."""
 
-COORDINATES = ("height", "depth", "radius", "outside", "x", "y", "kind")
+COORDINATES = (
+    "height", "depth", "radius", "outside", "x", "y", "reach", "level", "drop", "mug", "bottle", "bolt",
+)  # fmt: skip
 """What the decoder tells about a point beside its signed distance: height above the base, height over the top,
-distance to the axis, that distance less the top part's radius, x and y in the canonical frame (mugs only; the
-handle is at +x) [all m], and the category (+1 mug, -1 bottle)."""
+distance to the axis, that distance less the top part's radius; on mugs x and y in the canonical frame (the handle is
+at +x), x beyond the handle's outermost point, height over that point and over the handle's upper corner [all m]; and for each
+category whether it is the object's."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -234,7 +238,7 @@ class DescriptorField(nn.Module):
     metric: Tensor
     """Map from the last hidden layer to the descriptor, (W, D), see `metric`."""
     calibration: Tensor
-    """Logistic coefficients of the pose search's confidence, (3,): offset, per log energy, per log gap."""
+    """Logistic coefficients of the pose search's confidence, see `confidence.Evidence`."""
 
     def __init__(self, config: FieldConfig | None = None) -> None:
         super().__init__()
@@ -247,20 +251,32 @@ class DescriptorField(nn.Module):
         start = torch.zeros(width, self.config.descriptor)
         nn.init.orthogonal_(start)
         self.register_buffer("metric", start)
-        self.register_buffer("calibration", torch.zeros(3))
+        self.register_buffer("calibration", torch.zeros(NUM_TERMS))
 
     def encode(self, cloud: Tensor) -> Latent:
         """Latent of clouds (B, N, 3) [m], N at least 16.
 
-        A cloud of several times `config.num_points` points is split into interleaved parts (so its points
-        should be in random order), and the mean of their latents is returned, which averages noise.
+        A cloud of several times `config.num_points` points is split into interleaved parts (so its points should be in
+        random order), and the mean of their latents is returned, which averages noise. Parts that take the object for
+        upside down, judged by the majority, are left out.
         """
+        return self.encode_with_agreement(cloud)[0]
+
+    def encode_with_agreement(self, cloud: Tensor) -> tuple[Latent, Tensor]:
+        """Latent of clouds (B, N, 3) as `encode` gives it, and the share of parts that agree about top and base, (B,)."""
         parts = max(cloud.shape[1] // self.config.num_points, 1)
         latents = [self.encoder(cloud[:, i::parts]).latent for i in range(parts)]
-        return Latent(
-            torch.stack([latent.z for latent in latents]).mean(0),
-            torch.stack([latent.centre for latent in latents]).mean(0),
+        z = torch.stack([latent.z for latent in latents])  # (P, B, C, 3)
+        centre = torch.stack([latent.centre for latent in latents])
+        axes = torch.nn.functional.normalize(z[:, :, 0], dim=-1)
+        friends = torch.einsum("pbx,qbx->pqb", axes, axes) > 0.0
+        leader = friends.sum(1).argmax(0)  # (B,)
+        agree = friends.gather(0, leader[None, None].expand(1, parts, -1))[0].to(z.dtype)
+        weights = agree / agree.sum(0)
+        latent = Latent(
+            torch.einsum("pb,pbcx->bcx", weights, z), torch.einsum("pb,pbx->bx", weights, centre)
         )
+        return latent, agree.mean(0)
 
     def descriptors(self, latent: Latent, points: Tensor) -> Tensor:
         """Descriptors (B, M, D) of points (B, M, 3) [m] in the frame of the encoded cloud."""

@@ -53,3 +53,21 @@ def draw_errors(rows: Sequence[dict[str, Any]], path: Path) -> None:
 def _label(row: dict[str, Any]) -> str:
     views = "1 view" if row["views"] == 1 else f"{row['views']} views"
     return views if row["noise"] == 1.0 else f"{views}\nnoise x{row['noise']:g}"
+
+
+def draw_curve(curve: Path, path: Path) -> None:
+    """Draw a training's `curve.csv`: losses and the validation errors in mm over the minutes."""
+    table = np.atleast_1d(np.genfromtxt(curve, delimiter=",", names=True))
+    figure = Figure(figsize=(9.0, 3.4), layout="constrained")
+    left, right = figure.subplots(1, 2)
+    for name in ("train_loss", "loss"):
+        left.plot(table["minutes"], table[name], label=name.replace("loss", "loss (validation)") if name == "loss" else "loss (training)")  # fmt: skip
+    for name in ("sdf_mm", "depth_mm", "height_mm", "reach_mm", "anchor_top_mm"):
+        right.plot(table["minutes"], table[name], label=name.removesuffix("_mm"))
+    left.set_ylabel("loss")
+    right.set_ylabel("validation error [mm]")
+    for ax in (left, right):
+        ax.set_xlabel("training time [min]")
+        ax.set_yscale("log")
+        ax.legend(fontsize=7)
+    figure.savefig(path, dpi=120)

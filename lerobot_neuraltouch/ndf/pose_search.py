@@ -13,16 +13,19 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from lerobot_neuraltouch.ndf.approach import obstruction
+from lerobot_neuraltouch.ndf.confidence import SEEN_M, Evidence, confidence
 from lerobot_neuraltouch.ndf.descriptor import as_pose, pose_descriptor
 from lerobot_neuraltouch.ndf.lm import PoseSearchConfig as PoseSearchConfig
 from lerobot_neuraltouch.ndf.lm import Starts, optimise, skew
+from lerobot_neuraltouch.ndf.metric import part_at, part_columns
 from lerobot_neuraltouch.ndf.network import DescriptorField, Latent
 from lerobot_neuraltouch.ndf.starts import align_latents, spins_and_flips
 
 MIN_POINTS = 32
 """Clouds with fewer points are refused."""
-MAX_GAP = 3.0
-"""Larger gaps add no confidence."""
+ELSEWHERE_M = 0.025
+"""Poses farther apart than this, or with approach directions more than 60 degrees apart, are different answers."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -39,6 +42,8 @@ class Demonstration:
     """The pose's descriptors, (N_q, D)."""
     queries: Tensor
     """Query points in the tcp frame [m], (N_q, 3)."""
+    opening_m: float | None = None
+    """Distance of the open fingers on the way in [m]; without it nobody looks what they would meet."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -50,13 +55,30 @@ class PoseSearchResult:
     energy: float
     """Mean squared descriptor residual at that pose; 1 is usual between two objects of a category."""
     confidence: float
-    """Estimated chance, in [0, 1], that the pose is within 10 mm; low also for garbage or foreign objects."""
-    gap: float
-    """Logarithm of the energy of the best pose found elsewhere (over 25 mm away) over `energy`."""
+    """Estimated chance, in [0, 1], that the contact is seen and the pose within 10 mm of it; low also for garbage or
+    foreign objects."""
+    evidence: Evidence
+    """What the confidence was judged by."""
+    candidates: tuple["Candidate", ...]
+    """All poses of the last stage, the chosen one first."""
+    starts: np.ndarray
+    """Poses that the search began at, (S, 4, 4)."""
     demonstration: int
     """Index of the demonstration that matched best."""
     steps: int
     """Gauss-Newton steps taken."""
+
+
+@dataclass(frozen=True, eq=False)
+class Candidate:
+    """A pose that the search ended at."""
+
+    T: np.ndarray
+    """T_base_tcp, float64 (4, 4)."""
+    energy: float
+    """Mean squared descriptor residual."""
+    obstruction: float
+    """See `approach.obstruction`; 0 where nobody looked."""
 
 
 def check_cloud(cloud: np.ndarray | Tensor) -> Tensor:
@@ -81,6 +103,7 @@ def make_demonstration(
     cloud: np.ndarray | Tensor,
     T_base_tcp: np.ndarray | Tensor,
     queries: Tensor,
+    opening_m: float | None = None,
 ) -> Demonstration:
     """Remember a grasp shown on an object.
 
@@ -89,6 +112,7 @@ def make_demonstration(
         cloud: The object [m], (N, 3).
         T_base_tcp: The shown pose in the cloud's frame, (4, 4).
         queries: From `descriptor.query_points`, (N_q, 3).
+        opening_m: Distance of the open fingers on the way in, or None.
 
     Raises:
         ValueError: If cloud or pose are malformed.
@@ -96,7 +120,7 @@ def make_demonstration(
     pose = as_pose(T_base_tcp)
     latent = field.encode(check_cloud(cloud)[None])
     descriptors = pose_descriptor(field, latent, pose[None], queries)
-    return Demonstration(latent.z[0], latent.centre[0], pose, descriptors[0], queries)
+    return Demonstration(latent.z[0], latent.centre[0], pose, descriptors[0], queries, opening_m)
 
 
 @torch.no_grad()
@@ -106,15 +130,17 @@ def search_pose(
     demos: Sequence[Demonstration],
     config: PoseSearchConfig | None = None,
     *,
+    table_height_m: float | None = None,
     generator: torch.Generator | None = None,
 ) -> PoseSearchResult:
-    """Find the pose on an object that matches one of the demonstrations best.
+    """Find the pose on an object that matches one of the demonstrations best and that the gripper can come to.
 
     Args:
         field: The frozen field the demonstrations were made with.
         cloud: The object [m], (N, 3), in the frame of the result.
         demos: Shown grasps of one skill; the pose may match any of them.
         config: Settings.
+        table_height_m: Height of a table under the object that the gripper must not meet, if there is one.
         generator: Source of the random starts; seeded with 0 if left out.
 
     Raises:
@@ -125,49 +151,120 @@ def search_pose(
     if not demos:
         raise ValueError("The search needs at least one demonstration.")
     generator = generator or torch.Generator().manual_seed(0)
-    latent = field.encode(points[None])
-    baked = field.decoder.bake(latent)
-    starts = _make_starts(latent, demos, config, generator)
-    queries = demos[0].queries
-    coarse = starts.targets
-    few = min(config.coarse_queries, len(queries))
-    starts.targets = coarse[:, :few]
-    steps = optimise(field, baked, starts, queries[:few], config.coarse_steps, config)
-    best = starts.energy.argsort()[: config.keep]
-    fine = Starts(starts.T[best], coarse[best], starts.demo[best], starts.energy[best])
-    steps += optimise(field, baked, fine, queries, config.fine_steps, config)
-    winner = int(fine.energy.argmin())
+    latent, agreement = field.encode_with_agreement(points[None])
+    starts = _make_starts(field, latent, demos, config, generator)
+    begun = starts.T.clone()
+    steps, fine = _descend(field, latent, starts, demos[0].queries, config)
+    blocked = _obstructions(field, latent, points, fine, demos, table_height_m)
+    near = torch.cdist(fine.T[:, :3, 3], points) < SEEN_M
+    seen = near.sum(-1)
+    score = fine.energy.clamp_min(1e-9).log() + config.obstruction_weight * blocked.clamp_max(1.0)
+    score = score - config.seen_weight * (seen / config.enough_seen).clamp_max(1.0)
+    order = score.argsort().tolist()
+    winner = order[0]
     energy = float(fine.energy[winner])
-    away = (starts.T[:, :3, 3] - fine.T[winner, :3, 3]).norm(dim=-1) > 0.025
-    others = starts.energy[away]
-    gap = float((others.min() / energy).log()) if len(others) else 5.0
+    evidence = Evidence(
+        energy=energy,
+        gap=_gap(latent, starts, fine, winner),
+        seen=int(seen[winner]),
+        obstruction=float(blocked[winner]),
+        agreement=float(agreement[0]),
+    )
     return PoseSearchResult(
         T=_orthonormal(fine.T[winner].double()).numpy(),
         energy=energy,
-        confidence=confidence(field, energy, gap),
-        gap=gap,
+        confidence=confidence(field.calibration.double().numpy(), evidence),
+        evidence=evidence,
+        candidates=tuple(
+            Candidate(
+                _orthonormal(fine.T[i].double()).numpy(), float(fine.energy[i]), float(blocked[i])
+            )
+            for i in order
+        ),
+        starts=begun.double().numpy(),
         demonstration=int(fine.demo[winner]),
         steps=steps,
     )
 
 
-def confidence_features(energy: float, gap: float) -> tuple[float, float, float]:
-    """What the confidence is a logistic function of."""
-    return 1.0, float(np.log(energy + 1e-6)), min(max(gap, 0.0), MAX_GAP)
+def search_columns(field: DescriptorField, demos: Sequence[Demonstration]) -> slice:
+    """The columns of the descriptor that count for a skill, by the place of its first demonstration."""
+    shown = demos[0]
+    part = part_at(field, Latent(shown.z[None], shown.centre[None]), shown.T[:3, 3])
+    return part_columns(field, part)
 
 
-def confidence(field: DescriptorField, energy: float, gap: float) -> float:
-    """Chance that a pose is within 10 mm, by the field's logistic fit on validation objects."""
-    score = np.dot(field.calibration.tolist(), confidence_features(energy, gap))
-    return float(1.0 / (1.0 + np.exp(-score)))
+def _descend(
+    field: DescriptorField,
+    latent: Latent,
+    starts: Starts,
+    queries: Tensor,
+    config: PoseSearchConfig,
+) -> tuple[int, Starts]:
+    """Optimise all starts on few query points, in place, then the best on all of them; the steps taken, and the best."""
+    baked = field.decoder.bake(latent)
+    whole = starts.targets
+    few = min(config.coarse_queries, len(queries))
+    starts.targets = whole[:, :few]
+    steps = optimise(field, baked, starts, queries[:few], config.coarse_steps, config)
+    best = starts.energy.argsort()[: config.keep]
+    fine = Starts(
+        starts.T[best], whole[best], starts.demo[best], starts.energy[best], starts.columns
+    )
+    return steps + optimise(field, baked, fine, queries, config.fine_steps, config), fine
+
+
+def _obstructions(
+    field: DescriptorField,
+    latent: Latent,
+    points: Tensor,
+    found: Starts,
+    demos: Sequence[Demonstration],
+    table_height_m: float | None,
+) -> Tensor:
+    """What is in the gripper's way at each found pose, (S,)."""
+    openings = [demos[int(index)].opening_m for index in found.demo]
+    blocked = torch.zeros(len(openings))
+    for opening in {opening for opening in openings if opening is not None}:
+        rows = [row for row, its in enumerate(openings) if its == opening]
+        blocked[rows] = obstruction(field, latent, points, found.T[rows], opening, table_height_m)
+    return blocked
+
+
+def _gap(latent: Latent, starts: Starts, fine: Starts, winner: int) -> float:
+    """Logarithm of the energy of the best different answer over the winner's.
+
+    For contacts at the top a pose elsewhere around the object's axis is the same answer.
+    """
+    T = torch.cat([starts.T, fine.T])
+    energies = torch.cat([starts.energy, fine.energy])
+    best = fine.T[winner]
+    if starts.columns.start == 0:
+        axis = torch.nn.functional.normalize(latent.z[0, 0], dim=0)
+
+        def places(poses: Tensor) -> Tensor:
+            offset = poses[..., :3, 3] - latent.centre[0]
+            along = offset @ axis
+            across = (offset - along[..., None] * axis).norm(dim=-1)
+            return torch.stack([along, across], dim=-1)
+
+        leaning = ((T[:, :3, 2] @ axis) - (best[:3, 2] @ axis)).abs() > 0.5
+        away = (places(T) - places(best)).norm(dim=-1) > ELSEWHERE_M
+    else:
+        leaning = T[:, :3, 2] @ best[:3, 2] < 0.5
+        away = (T[:, :3, 3] - best[:3, 3]).norm(dim=-1) > ELSEWHERE_M
+    others = energies[leaning | away]
+    return float((others.min() / fine.energy[winner]).log()) if len(others) else 5.0
 
 
 def _make_starts(
+    field: DescriptorField,
     latent: Latent,
     demos: Sequence[Demonstration],
     config: PoseSearchConfig,
     generator: torch.Generator,
 ) -> Starts:
+    columns = search_columns(field, demos)
     poses, owners = [], []
     turns = spins_and_flips(config.num_spins, config.num_flips)
     for index, demo in enumerate(demos):
@@ -187,8 +284,8 @@ def _make_starts(
         owners.append(number % len(demos))
     T = torch.cat(poses)
     demo = torch.tensor(owners)
-    targets = torch.stack([d.descriptors for d in demos])[demo]
-    return Starts(T, targets, demo, torch.full((len(T),), float("inf")))
+    targets = torch.stack([d.descriptors[:, columns] for d in demos])[demo]
+    return Starts(T, targets, demo, torch.full((len(T),), float("inf")), columns)
 
 
 def _rotation_of(quaternion: Tensor) -> Tensor:

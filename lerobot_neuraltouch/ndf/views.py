@@ -22,23 +22,35 @@ NO_TABLE = -10.0
 
 
 def random_camera(
-    model: ObjectModel, rng: np.random.Generator, above_table: bool, distance_m: tuple[float, float]
+    model: ObjectModel, rng: np.random.Generator, from_where: str, distance_m: tuple[float, float]
 ) -> np.ndarray:
-    """A camera that looks roughly at the object, T_object_camera, shape (4, 4).
+    """A camera that looks roughly at the object, T_object_camera, shape (4, 4); its roll is uniform.
 
-    Directions are uniform over the sphere, or over elevations of 5 to 80 degrees for an object on a table; the
-    camera's roll is uniform too.
+    Args:
+        model: What is looked at.
+        rng: Source of the draws.
+        from_where: `anywhere` (uniform over the sphere), `grazing` (at the height of the object, where top and base
+            are seen at a small angle or not at all, so that up and down are hard to tell) or `above` (elevations of 5
+            to 80 degrees, for an object on a table).
+        distance_m: Range of distances.
     """
     low, high = model.mesh.bounds
+    distance = rng.uniform(*distance_m)
     towards = rng.standard_normal(3)
-    if above_table:
-        elevation = np.deg2rad(rng.uniform(5.0, 80.0))
-        towards[:2] *= np.cos(elevation) / np.linalg.norm(towards[:2])
-        towards[2] = np.sin(elevation)
+    if from_where == "above":
+        towards = _lift(towards, np.sin(np.deg2rad(rng.uniform(5.0, 80.0))))
+    elif from_where == "grazing":
+        towards = _lift(towards, rng.uniform(-1.2, 1.2) * (high - low)[2] / distance)
     target = 0.5 * (low + high) + rng.uniform(-0.3, 0.3, 3) * (high - low) / 2
-    eye = target + rng.uniform(*distance_m) * towards / np.linalg.norm(towards)
-    up = rng.standard_normal(3)
-    return se3.look_at(eye, target, up)
+    eye = target + distance * towards / np.linalg.norm(towards)
+    return se3.look_at(eye, target, rng.standard_normal(3))
+
+
+def _lift(direction: np.ndarray, sine: float) -> np.ndarray:
+    """The unit vector of a direction's azimuth, shape (3,), at the elevation of a given sine."""
+    sine = float(np.clip(sine, -0.95, 0.95))
+    flat = direction[:2] * np.sqrt(1.0 - sine**2) / np.linalg.norm(direction[:2])
+    return np.array([*flat, sine])
 
 
 def see(

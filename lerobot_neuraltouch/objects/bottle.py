@@ -17,6 +17,8 @@ NUM_SIDES = 128
 NUM_PIECE_SIDES = 64
 """Of the convex pieces: facets stay within 0.02 mm of a round lid."""
 SHOULDERS = ("conic", "round", "superellipse")
+HELD_OUT_SHOULDER = "step"
+"""Never in the streams that are trained on."""
 HEAD_DEPTH_M = 0.006
 """The ideal contact is this far below the lid's top, or at half of a lower lid."""
 FINGER_REACH_M = 0.024
@@ -31,7 +33,7 @@ class Bottle:
     height_m: float
     """Lid included."""
     shoulder: str
-    """`conic`, `round` or `superellipse`."""
+    """`conic`, `round`, `superellipse` or `step` (flat, with a small rounding at the body)."""
     shoulder_m: float
     """Height of the shoulder."""
     neck_radius_m: float
@@ -46,22 +48,22 @@ class Bottle:
     """Radius of the edge at the base."""
 
     def __post_init__(self) -> None:
-        if self.shoulder not in SHOULDERS:
+        if self.shoulder not in (*SHOULDERS, HELD_OUT_SHOULDER):
             raise ValueError(
-                f"Unknown shoulder '{self.shoulder}'. Available: {', '.join(SHOULDERS)}."
+                f"Unknown shoulder '{self.shoulder}'. Available: {', '.join((*SHOULDERS, HELD_OUT_SHOULDER))}."
             )
 
 
-def draw_bottle(rng: np.random.Generator) -> Bottle:
-    """Draw the shape of a bottle."""
+def draw_bottle(rng: np.random.Generator, held_out: bool = False) -> Bottle:
+    """Draw the shape of a bottle, with the shoulder that is held out or with one of the others."""
     lid_radius, lid = rng.uniform(0.013, 0.0225), rng.uniform(0.010, 0.025)
     body_radius = max(rng.uniform(0.025, 0.0475), lid_radius + 0.003)
     height = rng.uniform(0.120, 0.280)
     return Bottle(
         body_radius_m=body_radius,
         height_m=height,
-        shoulder=str(rng.choice(SHOULDERS)),
-        shoulder_m=rng.uniform(0.15, 0.35) * height,
+        shoulder=HELD_OUT_SHOULDER if held_out else str(rng.choice(SHOULDERS)),
+        shoulder_m=rng.uniform(0.004, 0.008) if held_out else rng.uniform(0.15, 0.35) * height,
         neck_radius_m=max(lid_radius - rng.uniform(0.001, 0.004), 0.009),
         neck_m=max(rng.uniform(0.004, 0.018), FINGER_REACH_M - lid),
         lid_radius_m=lid_radius,
@@ -92,6 +94,8 @@ def make_bottle(bottle: Bottle, name: str) -> ObjectModel:
             np.clip(300.0 * mesh.volume, 0.05, 0.35)
         ),  # a hollow bottle, little left in it
         style=bottle.shoulder,
+        landmarks={"top": np.array([0.0, 0.0, bottle.height_m]), "base": np.zeros(3)},
+        top_radius_m=bottle.lid_radius_m,
     )
 
 
@@ -123,6 +127,11 @@ def _profiles(bottle: Bottle) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
 
 def _shoulder(bottle: Bottle, low: float) -> np.ndarray:
     """From the body's wall up to the neck, shape (num_points, 2); bulges outwards or is straight."""
+    if bottle.shoulder == "step":
+        bend = min(bottle.shoulder_m, bottle.body_radius_m - bottle.neck_radius_m - 1e-4)
+        top = low + bottle.shoulder_m
+        bent = fillet((bottle.body_radius_m - bend, top - bend), bend, 0.0, 90.0, 8)
+        return np.concatenate([bent, [[bottle.neck_radius_m, top]]])
     exponent = {"conic": 1.0, "round": 2.0, "superellipse": 3.0}[bottle.shoulder]
     num = 2 if exponent == 1.0 else 20
     angles = np.linspace(0.0, np.pi / 2.0, num)

@@ -1,23 +1,22 @@
 """Endless seeded streams of objects, one per category and split.
 
-The seed is made of category, split and index, so no object of one split can come up in another.
+The seed is made of category, split and index, so no object of one split can come up in another. The split `ood` (out of
+distribution) holds the styles that the others never have; its bolts are like the others.
 """
 
-from collections.abc import Callable
-from functools import lru_cache
+from functools import cache, lru_cache
+from itertools import count, islice
 
 import numpy as np
 
+from lerobot_neuraltouch.features import FEATURES
+from lerobot_neuraltouch.objects.bolt import draw_bolt, make_bolt
 from lerobot_neuraltouch.objects.bottle import draw_bottle, make_bottle
 from lerobot_neuraltouch.objects.model import ObjectModel
 from lerobot_neuraltouch.objects.mug import draw_mug, make_mug
 
-_MAKERS: dict[str, Callable[[np.random.Generator, str], ObjectModel]] = {
-    "mug": lambda rng, name: make_mug(draw_mug(rng), name),
-    "bottle": lambda rng, name: make_bottle(draw_bottle(rng), name),
-}
-CATEGORIES = tuple(_MAKERS)
-SPLITS = ("train", "val", "test")
+CATEGORIES = ("mug", "bottle", "bolt")
+SPLITS = ("train", "val", "test", "ood")
 
 
 def object_rng(category: str, split: str, index: int) -> np.random.Generator:
@@ -49,4 +48,41 @@ def make_object(category: str, split: str, index: int) -> ObjectModel:
         ValueError: If category or split do not exist, or the index is negative.
     """
     rng = object_rng(category, split, index)
-    return _MAKERS[category](rng, f"{category}-{split}-{index:04d}")
+    name, held_out = f"{category}-{split}-{index:04d}", split == "ood"
+    if category == "mug":
+        return make_mug(draw_mug(rng, held_out), name)
+    if category == "bottle":
+        return make_bottle(draw_bottle(rng, held_out), name)
+    return make_bolt(draw_bolt(rng), name)
+
+
+def make_object_with(feature: str, split: str, index: int) -> ObjectModel:
+    """Build object number `index` among those of a stream that have a contact feature.
+
+    Raises:
+        ValueError: If there is no such feature or split, no object of the split has it, or the index is negative.
+    """
+    if feature not in FEATURES:
+        raise ValueError(f"Unknown feature '{feature}'. Available: {', '.join(FEATURES)}.")
+    category = FEATURES[feature]
+    if feature not in ("right_angle_handle", "horizontal_handle"):
+        return make_object(category, split, index)
+    if split == "ood" and feature == "right_angle_handle":
+        raise ValueError("No mug of the split 'ood' has a right-angle handle.")
+    object_rng(category, split, index)  # refuses what does not exist
+    return make_object(category, split, _number_with(feature, split, index))
+
+
+@cache
+def _number_with(feature: str, split: str, index: int) -> int:
+    """Number in the stream of mugs of the index-th one with a handle feature; only shapes are drawn for it."""
+    first = _number_with(feature, split, index - 1) + 1 if index > 0 and index % 100 else 0
+    skip = 0 if first else index
+    right_angle = feature == "right_angle_handle"
+    found = (
+        number
+        for number in count(first)
+        if (draw_mug(object_rng("mug", split, number), split == "ood").handle.style == "right_angle")
+        == right_angle
+    )
+    return next(islice(found, skip, None))

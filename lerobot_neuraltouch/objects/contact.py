@@ -47,6 +47,8 @@ class ContactFeature:
     """Directions of the target frame in which errors count. One rotation may be free: then any spin about that axis is ideal."""
     connected: bool = True
     """Whether the poses between the knots are ideal too; otherwise only the knots are."""
+    slide_m: tuple[float, float] = (0.0, 0.0)
+    """How far an ideal pose may move along its own z axis, before any spin [m]."""
     spin180: bool = False
     """Whether a pose turned by 180 degrees about tcp z (fingers exchanged) is as good."""
 
@@ -72,6 +74,10 @@ class ContactFeature:
             raise ValueError(
                 f"Feature '{self.name}': at most one of rx, ry, rz can be free; "
                 f"constrained are {', '.join(self.constrained)}."
+            )
+        if not self.slide_m[0] <= 0.0 <= self.slide_m[1]:
+            raise ValueError(
+                f"Feature '{self.name}': slide_m must be a range around 0, got {self.slide_m}."
             )
         if not 0.0 < self.part_thickness_m < np.inf:
             raise ValueError(
@@ -110,14 +116,26 @@ class ContactFeature:
             T_object_tcp: Pose of the tcp in the object frame, shape (4, 4).
         """
         T_target, along_m = self._curve.nearest_on_curve(T_object_tcp)
+        beyond = self._slide(T_target, T_object_tcp[:3, 3])
         spin = self._curve.best_spin(T_target[:3, :3], T_object_tcp[:3, :3])
         if spin is not None:
             T_target[:3, :3] = T_target[:3, :3] @ spin
         offset = (T_object_tcp[:3, 3] - T_target[:3, 3]) @ T_target[:3, :3]
-        pos_error = math.sqrt(sum(offset[axis] ** 2 for axis in self._constrained_axes))
+        squared = sum(offset[axis] ** 2 for axis in self._constrained_axes)
+        pos_error = math.sqrt(squared + beyond**2)
         # At the best spin the rotation that is left has no part about the free axis: all of it is constrained.
         angle = _angle((T_target[:3, :3].T @ T_object_tcp[:3, :3]).tolist())
         return ContactError(pos_error, 1.0 - math.cos(angle), angle, along_m, T_target)
+
+    def _slide(self, T_target: np.ndarray, position: np.ndarray) -> float:
+        """Move a target in place as far towards a position as the slide lets it; what is left beyond its end [m]."""
+        low, high = self.slide_m
+        if low == high:
+            return 0.0
+        wanted = float((position - T_target[:3, 3]) @ T_target[:3, 2])
+        moved = min(max(wanted, low), high)
+        T_target[:3, 3] += moved * T_target[:3, 2]
+        return wanted - moved
 
     def sample(self, rng: np.random.Generator, share: float = 1.0) -> np.ndarray:
         """Draw an ideal tcp pose in the object frame, shape (4, 4): uniform along the curve and over the free spin.
@@ -127,6 +145,9 @@ class ContactFeature:
             share: Part of the curve to draw from, around its middle, in (0, 1].
         """
         T = self._curve.draw(rng, share)
+        low, high = self.slide_m
+        if high > low:
+            T[:3, 3] += (0.5 * (low + high) + share * (high - low) * rng.uniform(-0.5, 0.5)) * T[:3, 2]
         if self.free_spin is not None:
             angle = rng.uniform(-math.pi, math.pi)
             T[:3, :3] = T[:3, :3] @ spin_matrix(self.free_spin, math.cos(angle), math.sin(angle))

@@ -10,6 +10,8 @@ import manifold3d
 import numpy as np
 
 STYLES = ("loop", "right_angle")
+HELD_OUT_STYLE = "ear"
+"""Never in the streams that are trained on."""
 NUM_LOOP_SECTIONS = 33
 _OVERLAP_M = 2e-5
 """Neighbouring hulls that only share a face would leave slivers of empty space between them."""
@@ -20,7 +22,7 @@ class Handle:
     """Shape of a handle."""
 
     style: str
-    """`loop` (half a superellipse) or `right_angle` (three straight bars)."""
+    """`loop` (half a superellipse), `right_angle` (three straight bars) or `ear` (two, which meet in a rounded bend)."""
     reach_m: float
     """From the middle of the wall to the outermost point of the centre line."""
     span_m: float
@@ -32,23 +34,23 @@ class Handle:
     thickness_m: float
     """Size of the section within the handle's plane."""
     roundness: float
-    """Exponent of the superellipse of the loop, 2 (ellipse) to 4."""
+    """Exponent of the superellipse: 2 (ellipse) to 4 for a loop, little more than 1 for an ear."""
     corner_m: float
     """Radius of the centre line's corners of the right-angle style."""
     droop_m: float = 0.0
     """How far the outermost part lies below the middle between the ends."""
 
     def __post_init__(self) -> None:
-        if self.style not in STYLES:
+        if self.style not in (*STYLES, HELD_OUT_STYLE):
             raise ValueError(
-                f"Unknown handle style '{self.style}'. Available: {', '.join(STYLES)}."
+                f"Unknown handle style '{self.style}'. Available: {', '.join((*STYLES, HELD_OUT_STYLE))}."
             )
 
 
 def centre_line(handle: Handle) -> np.ndarray:
     """Path from the upper to the lower end as (x out of the wall's middle, z), shape (num_points, 2)."""
     half = handle.span_m / 2.0
-    if handle.style == "loop":
+    if handle.style != "right_angle":
         angles = np.linspace(np.pi / 2, -np.pi / 2, 400)
         cosine, sine = np.cos(angles), np.sin(angles)
         power = 2.0 / handle.roundness

@@ -3,7 +3,7 @@
 Object frame: z upwards along the object's axis, origin at the centre of the base, which stands on z = 0 [m].
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import manifold3d
 import numpy as np
@@ -29,6 +29,12 @@ class ObjectModel:
     mass_kg: float
     style: str = ""
     """How the shape was made, for example the handle's or the shoulder's style."""
+    landmarks: dict[str, np.ndarray] = field(default_factory=dict)
+    """Points (3,) by name that the descriptor field learns to find: `top` and `base` on the axis; on mugs `handle`, the
+    outermost point of the handle's centre line, and `corner`, as far out and as high as the handle's upper end. Empty
+    on users' meshes."""
+    top_radius_m: float = 0.0
+    """Radius of the top part: rim (middle of the wall), lid or head; 0 on users' meshes."""
 
     def feature(self, name: str) -> ContactFeature:
         """Look up a contact feature.

@@ -31,6 +31,12 @@ NUM_WALL_PIECES = 36
 NUM_HANDLE_PIECES = 16
 RIM_DEPTH_M = 0.003
 """The ideal rim contact is this far below the rim's edge."""
+WALL_MARGIN_M = 0.013
+"""The ideal wall contact keeps this far from rim and floor: a pad's radius and 3 mm."""
+HANDLE_SLIDE_M = 0.008
+"""The ideal contact at a loop's outermost point may lie this far along its centre line."""
+THINNEST_M = 0.002
+"""The rounding at the base leaves at least this between outside and inside."""
 FINGER_HALF_WIDTH_M = 0.0105
 HANDLE_CLEARANCE_M = 0.006
 """A finger centred on the rim keeps this far from the handle's side."""
@@ -69,8 +75,8 @@ class Mug:
         return self.outer_radius(z) - self.wall_m / np.cos(self.taper_rad)
 
 
-def draw_mug(rng: np.random.Generator) -> Mug:
-    """Draw the shape of a mug."""
+def draw_mug(rng: np.random.Generator, held_out: bool = False) -> Mug:
+    """Draw the shape of a mug, with the handle that is held out or with one of the others; a third have a round base."""
     radius, height = rng.uniform(0.035, 0.050), rng.uniform(0.075, 0.120)
     wall = rng.uniform(0.0025, 0.005)
     # A slender tall mug must not taper to a point: its base keeps 60 % of the rim's radius.
@@ -80,26 +86,37 @@ def draw_mug(rng: np.random.Generator) -> Mug:
     span = rng.uniform(0.45, 0.75) * height
     margin = span / 2.0 + thickness / 2.0 + 0.006
     droop = rng.uniform(0.0, 0.004)
+    floor = rng.uniform(0.004, 0.008)
+    base_round = rng.uniform(0.002, 0.006) if rng.random() < 2.0 / 3.0 else rng.uniform(0.006, 0.015)
     return Mug(
         radius_m=radius,
         height_m=height,
         wall_m=wall,
-        floor_m=rng.uniform(0.004, 0.008),
+        floor_m=floor,
         taper_rad=taper,
         rim_round_m=min(rng.uniform(0.001, 0.0025), 0.48 * wall),
-        base_round_m=rng.uniform(0.002, 0.006),
+        base_round_m=min(base_round, _largest_rounding(wall, floor)),
         handle=Handle(
-            style=str(rng.choice(handles.STYLES)),
+            style=handles.HELD_OUT_STYLE if held_out else str(rng.choice(handles.STYLES)),
             reach_m=rng.uniform(0.022, 0.040),
             span_m=span,
             middle_m=rng.uniform(margin + droop, max(height - margin, margin + droop)),
             width_m=rng.uniform(0.008, 0.016),
             thickness_m=thickness,
-            roundness=rng.uniform(2.0, 4.0),
+            roundness=rng.uniform(1.15, 1.4) if held_out else rng.uniform(2.0, 4.0),
             corner_m=rng.uniform(0.0, 0.008),
             droop_m=droop,
         ),
     )
+
+
+def _largest_rounding(wall: float, floor: float) -> float:
+    """Largest radius of the edge at the base that leaves THINNEST_M between the outside and the inner corner.
+
+    Solves |(r - wall, r - floor)| = r - THINNEST_M for the larger r.
+    """
+    linear = wall + floor - THINNEST_M
+    return linear + float(np.sqrt(linear**2 - (wall**2 + floor**2 - THINNEST_M**2)))
 
 
 def make_mug(mug: Mug, name: str) -> ObjectModel:
@@ -123,10 +140,35 @@ def make_mug(mug: Mug, name: str) -> ObjectModel:
         category="mug",
         mesh=mesh,
         pieces=pieces,
-        features={"mug_rim": mug_rim(mug)},
+        features={f.name: f for f in (mug_rim(mug), mug_wall(mug), handle_contact(mug))},
         mass_kg=float(np.clip(DENSITY * mesh.volume, 0.1, 0.4)),
         style=mug.handle.style,
+        landmarks=_landmarks(mug),
+        top_radius_m=mug.middle_radius(mug.height_m),
     )
+
+
+def _landmarks(mug: Mug) -> dict[str, np.ndarray]:
+    path = _handle_line(mug)
+    outermost = path[np.argmax(path[:, 0])]
+    return {
+        "top": np.array([0.0, 0.0, mug.height_m]),
+        "base": np.zeros(3),
+        "handle": np.array([outermost[0], 0.0, mug.handle.middle_m - mug.handle.droop_m]),
+        "corner": np.array([outermost[0], 0.0, _corner(mug)[1]]),
+    }
+
+
+def _handle_line(mug: Mug) -> np.ndarray:
+    """The handle's centre line from the upper to the lower end as (x, z), shape (num_points, 2)."""
+    path = handles.centre_line(mug.handle)
+    return np.column_stack([mug.middle_radius(path[:, 1]) + path[:, 0], path[:, 1]])
+
+
+def _corner(mug: Mug) -> np.ndarray:
+    """Where the centre lines of upper and outer bar cross (x, z), shape (2,)."""
+    z = mug.handle.middle_m + mug.handle.span_m / 2.0 - mug.handle.droop_m
+    return np.array([mug.middle_radius(z) + mug.handle.reach_m, z])
 
 
 def mug_rim(mug: Mug) -> ContactFeature:
@@ -135,22 +177,96 @@ def mug_rim(mug: Mug) -> ContactFeature:
     Target frame: z down along the wall, y out of the cup across the wall. Free along the rim, except where a finger would
     meet the handle.
     """
-    lean = mug.taper_rad
-    down = np.array([-np.sin(lean), 0.0, -np.cos(lean)])
-    outward = np.array([np.cos(lean), 0.0, -np.sin(lean)])
-    edge = np.array([mug.middle_radius(mug.height_m), 0.0, mug.height_m])
-    rotation = np.stack([np.cross(outward, down), outward, down], axis=-1)
-    T_front = se3.transform(rotation, edge + RIM_DEPTH_M * down)
-    reserved = FINGER_HALF_WIDTH_M + mug.handle.width_m / 2.0 + HANDLE_CLEARANCE_M
-    blocked = np.arcsin(reserved / mug.middle_radius(mug.height_m))
-    turns = np.linspace(blocked, 2.0 * np.pi - blocked, 9)
-    about_z = se3.transform(Rotation.from_rotvec(turns[:, None] * [0.0, 0.0, 1.0]))
     return ContactFeature(
         name="mug_rim",
-        poses=about_z @ T_front,
+        poses=_around_the_wall(mug, mug.height_m, RIM_DEPTH_M),
         part_thickness_m=mug.wall_m,
         constrained=("y", "z", "rx", "ry", "rz"),
     )
+
+
+def mug_wall(mug: Mug) -> ContactFeature:
+    """The wall between the pads, the left one inside, clear of rim and floor.
+
+    Target frame as at the rim. Free around the wall (as at the rim), up and down, and any spin about the wall's normal.
+    """
+    high, low = mug.height_m - WALL_MARGIN_M, mug.floor_m + WALL_MARGIN_M
+    half = 0.5 * (high - low) / np.cos(mug.taper_rad)
+    return ContactFeature(
+        name="mug_wall",
+        poses=_around_the_wall(mug, 0.5 * (high + low), 0.0),
+        part_thickness_m=mug.wall_m,
+        constrained=("y", "rx", "rz"),
+        slide_m=(-half, half),
+    )
+
+
+def handle_contact(mug: Mug) -> ContactFeature:
+    """`right_angle_handle` or `horizontal_handle`, by the handle's style: pads on the bar's sides, closing along y."""
+    return right_angle_handle(mug) if mug.handle.style == "right_angle" else horizontal_handle(mug)
+
+
+def right_angle_handle(mug: Mug) -> ContactFeature:
+    """At the upper corner, where the centre lines of the bars cross; z halves the angle between the bars."""
+    path, corner = _handle_line(mug), _corner(mug)
+    bars = np.array([path[0], [mug.middle_radius(path[-1, 1]) + mug.handle.reach_m, path[-1, 1]]])
+    inward, downward = (bar / np.linalg.norm(bar) for bar in bars - corner)
+    return ContactFeature(
+        name="right_angle_handle",
+        poses=_in_handle_plane(corner[None], (inward + downward)[None]),
+        part_thickness_m=mug.handle.width_m,
+        spin180=True,
+    )
+
+
+def horizontal_handle(mug: Mug) -> ContactFeature:
+    """At the bar's outermost point, z towards the mug, across the bar; free a little along its centre line."""
+    path = _handle_line(mug)
+    arc = np.concatenate([[0.0], np.cumsum(np.linalg.norm(np.diff(path, axis=0), axis=1))])
+    places = arc[np.argmax(path[:, 0])] + np.linspace(-HANDLE_SLIDE_M, HANDLE_SLIDE_M, 9)
+    points = np.column_stack([np.interp(places, arc, column) for column in path.T])
+    tangents = np.column_stack(
+        [np.interp(places, arc, np.gradient(column, arc)) for column in path.T]
+    )
+    across = np.column_stack([tangents[:, 1], -tangents[:, 0]])
+    return ContactFeature(
+        name="horizontal_handle",
+        poses=_in_handle_plane(points, across * -np.sign(across[:, :1])),
+        part_thickness_m=mug.handle.width_m,
+        constrained=("y", "z", "rx", "ry", "rz"),
+        spin180=True,
+    )
+
+
+def _in_handle_plane(points: np.ndarray, approach: np.ndarray) -> np.ndarray:
+    """Poses at points (num, 2) in the x-z plane that close along the object's y, with approach directions (num, 2)."""
+    z = np.column_stack([approach[:, 0], np.zeros(len(points)), approach[:, 1]])
+    z /= np.linalg.norm(z, axis=1, keepdims=True)
+    y = np.tile([0.0, 1.0, 0.0], (len(points), 1))
+    origins = np.column_stack([points[:, 0], np.zeros(len(points)), points[:, 1]])
+    return se3.transform(np.stack([np.cross(y, z), y, z], axis=-1), origins)
+
+
+def _around_the_wall(mug: Mug, height: float, depth: float) -> np.ndarray:
+    """Poses in the wall's middle around the mug, except where a finger would meet the handle, shape (9, 4, 4).
+
+    z down along the wall, y outwards across it.
+
+    Args:
+        mug: The shape.
+        height: Where on the wall.
+        depth: How far below that along the wall.
+    """
+    lean = mug.taper_rad
+    down = np.array([-np.sin(lean), 0.0, -np.cos(lean)])
+    outward = np.array([np.cos(lean), 0.0, -np.sin(lean)])
+    edge = np.array([mug.middle_radius(height), 0.0, height])
+    rotation = np.stack([np.cross(outward, down), outward, down], axis=-1)
+    T_front = se3.transform(rotation, edge + depth * down)
+    reserved = FINGER_HALF_WIDTH_M + mug.handle.width_m / 2.0 + HANDLE_CLEARANCE_M
+    blocked = np.arcsin(reserved / mug.middle_radius(height))
+    turns = np.linspace(blocked, 2.0 * np.pi - blocked, 9)
+    return se3.transform(Rotation.from_rotvec(turns[:, None] * [0.0, 0.0, 1.0])) @ T_front
 
 
 def _outline(mug: Mug, num_rim: int = 7, num_base: int = 5) -> np.ndarray:
