@@ -57,7 +57,7 @@ def obstruction(
     """
     gripper = gripper or GripperShape()
     seen = _points_inside(cloud, T, opening_m, gripper).sum(-1) / (0.01 * len(cloud))
-    samples = move(T, _samples(opening_m, gripper))  # (S, M, 3)
+    samples = move(T, gripper_points(opening_m, gripper))  # (S, M, 3)
     depth = -field.sdf(latent, samples.reshape(1, -1, 3)).reshape(samples.shape[:2])
     inside = ((depth - gripper.field_clearance_m) / gripper.field_clearance_m).clamp_min(0.0)
     result = seen + inside.amax(-1)
@@ -78,8 +78,8 @@ def _points_inside(cloud: Tensor, T: Tensor, opening_m: float, gripper: GripperS
     return (finger | palm) & (z > -gripper.palm_m - gripper.approach_m)
 
 
-def _samples(opening_m: float, gripper: GripperShape) -> Tensor:
-    """Points of the gripper and of what its fingers sweep, tcp frame, (M, 3)."""
+def gripper_points(opening_m: float, gripper: GripperShape) -> Tensor:
+    """Points of the open gripper's boxes, tcp frame, (M, 3); on a straight way in, its fingers sweep no others."""
     width, inner = gripper.half_width_m, 0.5 * opening_m
     x = torch.tensor([-width, 0.0, width])
     y = inner + torch.tensor([0.05, 0.5, 1.0]) * gripper.thickness_m

@@ -1,7 +1,8 @@
 """`neuraltouch bench ndf`: accuracy and speed of the pose search on unseen objects from few noisy views."""
 
 import time
-from dataclasses import dataclass
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -10,8 +11,8 @@ import numpy as np
 import torch
 from tqdm import tqdm
 
-from lerobot_neuraltouch.features import task_of_feature
-from lerobot_neuraltouch.ndf.cases import Case, make_case, seeded
+from lerobot_neuraltouch.features import FEATURES
+from lerobot_neuraltouch.ndf.cases import Case, make_case, place, seeded
 from lerobot_neuraltouch.ndf.checkpoint import load_ndf, pretrained_path
 from lerobot_neuraltouch.ndf.demonstrations import make_demonstrations
 from lerobot_neuraltouch.ndf.descriptor import query_points
@@ -20,10 +21,10 @@ from lerobot_neuraltouch.ndf.picture import draw_errors
 from lerobot_neuraltouch.ndf.pose_search import (
     Demonstration,
     PoseSearchConfig,
-    PoseSearchResult,
     search_pose,
 )
 from lerobot_neuraltouch.ndf.published_search import published_search
+from lerobot_neuraltouch.objects.user import load_object
 from lerobot_neuraltouch.pointcloud import DepthNoise
 from lerobot_neuraltouch.report import write_report
 
@@ -37,8 +38,10 @@ class NdfBenchConfig:
     seed: int = 0
     ndf_path: Path | None = None
     """Field to measure; the one of the package if left out."""
-    features: str = "mug_rim,bottle_head"
+    features: str = ",".join(FEATURES)
     """Contacts, separated by commas."""
+    object: str = ""
+    """YAML files of users' objects, separated by commas: measured instead of generated ones, on the contacts that they have."""
     num_shapes: int = 60
     """Unseen objects per row of the nominal setting; the other rows use half as many."""
     split: str = "test"
@@ -49,6 +52,8 @@ class NdfBenchConfig:
     """Noisy views of a demonstration's object."""
     baseline_poses: int = 5
     """Poses per contact that the published search solves as well, in the nominal setting; 0 leaves it out."""
+    search: str = "ours"
+    """`ours`, or `published` to measure the published search alone in the nominal setting (slow)."""
     threads: int = 2
     """CPU threads of both searches."""
 
@@ -56,12 +61,42 @@ class NdfBenchConfig:
         for name in ("num_shapes", "num_demos", "demo_views", "threads"):
             if getattr(self, name) < 1:
                 raise ValueError(f"{name} must be at least 1, got {getattr(self, name)}.")
-        for feature in self.features.split(","):
-            task_of_feature(feature)
+        unknown = [name for name in self.features.split(",") if name not in FEATURES]
+        if unknown:
+            raise ValueError(f"Unknown feature '{unknown[0]}'. Available: {', '.join(FEATURES)}.")
+        if self.search not in ("ours", "published"):
+            raise ValueError(f"Unknown search '{self.search}'. Available: ours, published.")
 
 
-SETTINGS = ((1, 1.0), (2, 1.0), (4, 1.0), (1, 0.0), (1, 2.0))
-"""Views and noise (in multiples of the nominal one) of the rows: one factor varies at a time, the nominal comes first."""
+@dataclass(frozen=True, kw_only=True)
+class Setting:
+    """Conditions of one row."""
+
+    views: int = 1
+    noise: float = 1.0
+    """In multiples of the nominal one."""
+    demos: int = 1
+    upright: bool = False
+    """On a table and seen from above, instead of floating in any orientation."""
+    ood: bool = False
+    """Objects of the styles that were held out from training."""
+
+
+SETTINGS = (
+    Setting(),
+    Setting(views=2),
+    Setting(views=4),
+    Setting(noise=0.0),
+    Setting(noise=2.0),
+    Setting(demos=5),
+    Setting(upright=True),
+    Setting(ood=True),
+)
+"""One factor varies at a time; the nominal one comes first."""
+CONFUSED_DEG = 60.0
+"""A found pose that is turned by more than this took one end or side of the object for another."""
+LOW_CONFIDENCE = 0.5
+"""Answers below this say that the contact was not found."""
 
 Row = dict[str, Any]
 
@@ -71,10 +106,15 @@ class Outcome:
     """One solved case."""
 
     case: Case
-    result: PoseSearchResult
+    confidence: float
     pos_error_m: float
     cos_error: float
     seconds: float
+
+    @property
+    def angle_deg(self) -> float:
+        """Of the constrained rotation error."""
+        return float(np.rad2deg(np.arccos(np.clip(1.0 - self.cos_error, -1.0, 1.0))))
 
 
 def scaled_noise(factor: float) -> DepthNoise:
@@ -98,16 +138,27 @@ def solve(
     start = time.perf_counter()
     result = search_pose(field, case.cloud, demos, config)
     seconds = time.perf_counter() - start
-    return Outcome(case, result, *case.error(result.T), seconds)
+    return Outcome(case, result.confidence, *case.error(result.T), seconds)
+
+
+def solve_published(
+    field: DescriptorField, demo: Demonstration, case: Case, seed: int
+) -> Outcome:
+    """The same by the published search, which knows no confidence."""
+    start = time.perf_counter()
+    generator = torch.Generator().manual_seed(seed)
+    T, _ = published_search(field, case.cloud, demo, generator=generator)
+    return Outcome(case, float("nan"), *case.error(T), time.perf_counter() - start)
 
 
 def summarise(outcomes: list[Outcome]) -> Row:
-    """The statistics of a row; empty rows hold None."""
+    """The statistics of a row; empty rows hold none."""
     if not outcomes:
         return {"poses": 0}
     errors = np.array([o.pos_error_m for o in outcomes]) * 1e3
     cosines = np.array([o.cos_error for o in outcomes])
-    angles = np.rad2deg(np.arccos(np.clip(1.0 - cosines, -1.0, 1.0)))
+    angles = np.array([o.angle_deg for o in outcomes])
+    confident = np.array([o.confidence for o in outcomes])
     return {
         "poses": len(outcomes),
         "pos_mm_median": np.median(errors),
@@ -118,80 +169,167 @@ def summarise(outcomes: list[Outcome]) -> Row:
         "angle_deg_median": np.median(angles),
         "angle_deg_p90": np.quantile(angles, 0.9),
         "within_10_mm": np.mean(errors < 10.0),
-        "confidence_median": np.median([o.result.confidence for o in outcomes]),
+        "confused": np.mean(angles > CONFUSED_DEG),
+        "confidence_median": np.median(confident),
+        "low_confidence": np.mean(confident < LOW_CONFIDENCE),
         "seconds_median": np.median([o.seconds for o in outcomes]),
     }
 
 
-def bench_feature(
-    field: DescriptorField, feature: str, config: NdfBenchConfig, progress: tqdm
-) -> list[Row]:
-    """All rows of one contact."""
-    rows: list[Row] = []
-    demos = make_demonstrations(
-        field, feature, config.num_demos, views=config.demo_views, seed=config.seed
-    )
-    for number, (views, noise) in enumerate(SETTINGS):
-        count = config.num_shapes if number == 0 else max(config.num_shapes // 2, 1)
-        outcomes = []
-        for index in range(count):
-            rng = seeded(config.seed, feature, index, views, int(10 * noise))
-            case = make_case(
-                feature, config.split, index, rng, views=views, noise=scaled_noise(noise)
-            )
-            if index == 0:
-                solve(field, demos, case)  # warm-up
-            outcomes.append(solve(field, demos, case))
-            progress.update()
-        baseline = _baseline(field, feature, outcomes, config, progress) if number == 0 else {}
-        for hidden in (False, True):
-            some = [o for o in outcomes if o.case.hidden == hidden]
-            row = {"feature": feature, "views": views, "noise": noise, "hidden": hidden}
-            rows.append(row | summarise(some) | (baseline if not hidden else {}))
-    return rows
-
-
-def _baseline(
-    field: DescriptorField,
-    feature: str,
-    outcomes: list[Outcome],
-    config: NdfBenchConfig,
-    progress: tqdm,
-) -> Row:
-    """The published search on the first cases whose contact is seen."""
-    seen = [o for o in outcomes if not o.case.hidden][: config.baseline_poses]
-    if not seen:
-        return {}
-    demo = make_demonstrations(
-        field, feature, 1, views=config.demo_views, seed=config.seed, queries=query_points(500)
-    )[0]
-    seconds, errors = [], []
-    for outcome in seen:
-        start = time.perf_counter()
-        generator = torch.Generator().manual_seed(config.seed)
-        T, _ = published_search(field, outcome.case.cloud, demo, generator=generator)
-        seconds.append(time.perf_counter() - start)
-        errors.append(1e3 * outcome.case.error(T)[0])
-        progress.update()
-    ours = np.median([o.seconds for o in outcomes])
+def rejection(outcomes: list[Outcome], share: float = 0.1, large_mm: float = 20.0) -> Row:
+    """How many of the large errors are among the least confident answers."""
+    errors = np.array([1e3 * o.pos_error_m for o in outcomes])
+    order = np.argsort([o.confidence for o in outcomes], kind="stable")
+    rejected = order[: round(share * len(order))]
+    large = errors > large_mm
+    kept = np.delete(errors, rejected)
     return {
-        "baseline_poses": len(seen),
-        "baseline_seconds_median": np.median(seconds),
-        "baseline_pos_mm_median": np.median(errors),
-        "same_poses_pos_mm_median": 1e3 * np.median([o.pos_error_m for o in seen]),
-        "speed_up": np.median(seconds) / ours,
+        "feature": "all",
+        "poses": len(outcomes),
+        "rejected": len(rejected),
+        "errors_over_20_mm": int(large.sum()),
+        "errors_over_20_mm_rejected": int(large[rejected].sum()),
+        "pos_mm_p90_of_the_rest": np.quantile(kept, 0.9),
     }
+
+
+class Bench:
+    """One run: the field, the demonstrations and what was measured so far."""
+
+    def __init__(self, config: NdfBenchConfig) -> None:
+        self.config = config
+        self.field = load_ndf(config.ndf_path or pretrained_path())
+        self.seen: list[Outcome] = []
+        """Outcomes of the nominal setting whose contact is seen."""
+
+    def demonstrations(self, feature: str, num: int, queries: int = 0) -> list[Demonstration]:
+        """Shown grasps, with the usual query points or as many as told."""
+        points = query_points(queries) if queries else None
+        config = self.config
+        return make_demonstrations(
+            self.field, feature, num, views=config.demo_views, seed=config.seed, queries=points
+        )
+
+    def cases(self, feature: str, setting: Setting, count: int) -> Iterator[Case]:
+        """Unseen objects under the setting's conditions."""
+        for index in range(count):
+            tags = [setting.views, int(10 * setting.noise)]
+            if setting.upright or setting.ood:
+                tags += [int(setting.upright), int(setting.ood)]
+            yield make_case(
+                feature,
+                "ood" if setting.ood else self.config.split,
+                index,
+                seeded(self.config.seed, feature, index, *tags),
+                views=setting.views,
+                noise=scaled_noise(setting.noise),
+                upright=setting.upright,
+            )
+
+    def feature_rows(self, feature: str, progress: tqdm) -> list[Row]:
+        """All rows of one contact."""
+        rows: list[Row] = []
+        for setting in SETTINGS:
+            if setting.ood and feature in ("right_angle_handle", "bolt_head"):
+                continue  # no held-out style has it
+            demos = self.demonstrations(feature, self.config.num_demos * setting.demos)
+            nominal = setting == Setting()
+            count = self.config.num_shapes if nominal else max(self.config.num_shapes // 2, 1)
+            outcomes = []
+            for index, case in enumerate(self.cases(feature, setting, count)):
+                if index == 0:
+                    solve(self.field, demos, case)  # warm-up
+                outcomes.append(solve(self.field, demos, case))
+                progress.update()
+            baseline = self._baseline(feature, outcomes, progress) if nominal else {}
+            if nominal:
+                self.seen += [o for o in outcomes if not o.case.hidden]
+            rows += _split_rows({"feature": feature, **asdict(setting)}, outcomes, baseline)
+        return rows
+
+    def object_rows(self, path: Path, progress: tqdm) -> list[Row]:
+        """Rows of a user's object: each of its contacts, from many sides."""
+        model = load_object(path)
+        rows: list[Row] = []
+        for feature in model.features:
+            demos = self.demonstrations(feature, self.config.num_demos)
+            outcomes = []
+            for index in range(self.config.num_shapes):
+                rng = seeded(self.config.seed, "object", feature, index)
+                outcomes.append(solve(self.field, demos, place(model, feature, rng)))
+                progress.update()
+            keys = {"feature": feature, "object": model.name, **asdict(Setting())}
+            rows += _split_rows(keys, outcomes, {})
+        return rows
+
+    def published_rows(self, feature: str, progress: tqdm) -> list[Row]:
+        """The nominal rows of the published search."""
+        demo = self.demonstrations(feature, 1, queries=500)[0]
+        outcomes = []
+        for case in self.cases(feature, Setting(), self.config.num_shapes):
+            outcomes.append(solve_published(self.field, demo, case, self.config.seed))
+            progress.update()
+        keys = {"feature": feature, "search": "published", **asdict(Setting())}
+        return _split_rows(keys, outcomes, {})
+
+    def _baseline(self, feature: str, outcomes: list[Outcome], progress: tqdm) -> Row:
+        """The published search on the first cases whose contact is seen."""
+        seen = [o for o in outcomes if not o.case.hidden][: self.config.baseline_poses]
+        if not seen:
+            return {}
+        demo = self.demonstrations(feature, 1, queries=500)[0]
+        found = []
+        for outcome in seen:
+            found.append(solve_published(self.field, demo, outcome.case, self.config.seed))
+            progress.update()
+        seconds = float(np.median([o.seconds for o in found]))
+        return {
+            "baseline_poses": len(seen),
+            "baseline_seconds_median": seconds,
+            "baseline_pos_mm_median": 1e3 * np.median([o.pos_error_m for o in found]),
+            "same_poses_pos_mm_median": 1e3 * np.median([o.pos_error_m for o in seen]),
+            "speed_up": seconds / np.median([o.seconds for o in outcomes]),
+        }
+
+
+def _split_rows(keys: Row, outcomes: list[Outcome], extra: Row) -> list[Row]:
+    """A row of the cases whose contact is seen, and one of the others."""
+    rows = []
+    for hidden in (False, True):
+        some = [o for o in outcomes if o.case.hidden == hidden]
+        rows.append(keys | {"hidden": hidden} | summarise(some) | ({} if hidden else extra))
+    return rows
 
 
 def bench(config: NdfBenchConfig) -> list[Row]:
     """Measure all rows."""
     torch.set_num_threads(config.threads)
-    field = load_ndf(config.ndf_path or pretrained_path())
+    run = Bench(config)
     features = config.features.split(",")
-    half = max(config.num_shapes // 2, 1)
-    poses = config.num_shapes + (len(SETTINGS) - 1) * half + config.baseline_poses
-    with tqdm(total=len(features) * poses, desc="bench ndf") as progress:
-        return [row for name in features for row in bench_feature(field, name, config, progress)]
+    objects = [Path(name) for name in config.object.split(",") if name]
+    with tqdm(desc="bench ndf", unit="pose") as progress:
+        if objects:
+            return [row for path in objects for row in run.object_rows(path, progress)]
+        if config.search == "published":
+            return [row for name in features for row in run.published_rows(name, progress)]
+        rows = [row for name in features for row in run.feature_rows(name, progress)]
+        return [*rows, rejection(run.seen)]
+
+
+def line(row: Row) -> str:
+    """A row in words."""
+    if row["feature"] == "all":
+        return (
+            f"rejecting the least confident {row['rejected']} of {row['poses']} answers removes "
+            f"{row['errors_over_20_mm_rejected']} of {row['errors_over_20_mm']} errors over 20 mm"
+        )
+    marks = [name for name in ("upright", "ood", "hidden") if row[name]]
+    return (
+        f"{row['feature']:18} {row.get('object', '')} views={row['views']} noise={row['noise']:g} "
+        f"demos={row['demos']} {' '.join(marks):8} n={row['poses']:3}: median {row['pos_mm_median']:.1f} mm, "
+        f"p90 {row['pos_mm_p90']:.1f} mm, {row['angle_deg_median']:.1f} deg, confused {row['confused']:.0%}, "
+        f"unsure {row['low_confidence']:.0%}, {row['seconds_median']:.2f} s"
+    )
 
 
 @draccus.wrap()
@@ -202,9 +340,5 @@ def main(config: NdfBenchConfig) -> None:
     draw_errors(rows, config.output.with_suffix(".png"))
     for row in rows:
         if row.get("poses"):
-            tqdm.write(
-                f"{row['feature']:12} views={row['views']} noise={row['noise']:g} hidden={row['hidden']!s:5} "
-                f"n={row['poses']:3}: median {row['pos_mm_median']:.1f} mm, p90 {row['pos_mm_p90']:.1f} mm, "
-                f"{row['angle_deg_median']:.1f} deg, {row['seconds_median']:.2f} s"
-            )
+            tqdm.write(line(row))
     tqdm.write(f"Report: {path}")

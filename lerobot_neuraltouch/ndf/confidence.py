@@ -10,6 +10,8 @@ from scipy.optimize import minimize
 
 MAX_GAP = 3.0
 """Larger gaps add no confidence."""
+MAX_ENERGY = 1e3
+"""Larger residuals are as bad as this one."""
 SEEN_M = 0.025
 """Points of the cloud within this of the tcp show the contact."""
 ENOUGH_SEEN = 80
@@ -35,7 +37,7 @@ class Evidence(NamedTuple):
         return np.array(
             [
                 1.0,
-                np.log(self.energy + 1e-6),
+                np.log(min(self.energy, MAX_ENERGY) + 1e-6),
                 min(max(self.gap, 0.0), MAX_GAP),
                 np.log1p(min(self.seen, ENOUGH_SEEN)),
                 min(self.obstruction, 1.0),

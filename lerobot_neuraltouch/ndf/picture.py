@@ -23,11 +23,17 @@ PAPER_MM = {
 
 def draw_errors(rows: Sequence[dict[str, Any]], path: Path) -> None:
     """Draw bars of the rows with a visible contact and save them as an image."""
-    rows = [row for row in rows if not row["hidden"] and row.get("poses")]
+    rows = [row for row in rows if not row.get("hidden", True) and row.get("poses")]
+    if not rows:
+        return
     features = list(dict.fromkeys(row["feature"] for row in rows))
-    figure = Figure(figsize=(4.4 * len(features) + 1.0, 3.8), layout="constrained")
-    axes = figure.subplots(1, len(features), sharey=True, squeeze=False)[0]
-    for ax, feature in zip(axes, features, strict=True):
+    columns = min(len(features), 3)
+    lines = -(-len(features) // columns)
+    figure = Figure(figsize=(5.2 * columns + 0.6, 3.6 * lines), layout="constrained")
+    axes = figure.subplots(lines, columns, sharey=True, squeeze=False).ravel()
+    for ax in axes[len(features) :]:
+        ax.set_axis_off()
+    for ax, feature in zip(axes, features, strict=False):
         mine = [row for row in rows if row["feature"] == feature]
         labels = ["paper's\nNDF"] + [_label(row) for row in mine]
         x = np.arange(len(labels))
@@ -38,10 +44,11 @@ def draw_errors(rows: Sequence[dict[str, Any]], path: Path) -> None:
         ax.plot(x[1:], tails, "_", color="black", markersize=18, label="ours, 90th percentile")
         for place, value in zip(x, [PAPER_MM.get(feature, 0.0), *medians], strict=True):
             ax.text(place, value, f"{value:.1f}", ha="center", va="bottom", fontsize=8)
-        ax.set_xticks(x, labels, fontsize=8)
+        ax.set_xticks(x, labels, fontsize=7)
         ax.set_title(feature)
+        ax.set_ylim(0.0, 30.0)
     axes[0].set_ylabel("position error [mm]")
-    axes[-1].legend(fontsize=8)
+    axes[0].legend(fontsize=7)
     figure.suptitle(
         "Coarse pose on unseen objects (objects and error metric differ from the paper's)",
         fontsize=9,
@@ -51,8 +58,15 @@ def draw_errors(rows: Sequence[dict[str, Any]], path: Path) -> None:
 
 
 def _label(row: dict[str, Any]) -> str:
-    views = "1 view" if row["views"] == 1 else f"{row['views']} views"
-    return views if row["noise"] == 1.0 else f"{views}\nnoise x{row['noise']:g}"
+    """What differs from the nominal setting."""
+    if row["views"] > 1:
+        return f"{row['views']}\nviews"
+    if row["noise"] != 1.0:
+        return f"noise\nx{row['noise']:g}"
+    if row["demos"] > 1:
+        return f"{row['demos']}\ndemos"
+    marks = {"upright": "on a\ntable", "ood": "held-out\nstyle"}
+    return next((text for name, text in marks.items() if row[name]), "nominal")
 
 
 def draw_curve(curve: Path, path: Path) -> None:

@@ -30,9 +30,9 @@ class ObjectModel:
     style: str = ""
     """How the shape was made, for example the handle's or the shoulder's style."""
     landmarks: dict[str, np.ndarray] = field(default_factory=dict)
-    """Points (3,) by name that the descriptor field learns to find: `top` and `base` on the axis; on mugs `handle`, the
-    outermost point of the handle's centre line, and `corner`, as far out and as high as the handle's upper end. Empty
-    on users' meshes."""
+    """Points (3,) by name that the descriptor field learns to find: `top` and `base` on the axis; on mugs `handle`, as far
+    out as the handle's centre line reaches and as high as its middle, and `corner`, as far out and as high as the
+    handle's upper end. Empty on users' meshes."""
     top_radius_m: float = 0.0
     """Radius of the top part: rim (middle of the wall), lid or head; 0 on users' meshes."""
 

@@ -269,7 +269,7 @@ def _around_the_wall(mug: Mug, height: float, depth: float) -> np.ndarray:
     return se3.transform(Rotation.from_rotvec(turns[:, None] * [0.0, 0.0, 1.0])) @ T_front
 
 
-def _outline(mug: Mug, num_rim: int = 7, num_base: int = 5) -> np.ndarray:
+def _outline(mug: Mug, num_rim: int = 7, num_base: int = 9) -> np.ndarray:
     """Profile of the cup, counter-clockwise from the centre of the base to the centre of the floor, shape (num_points, 2)."""
     outer = _outer_profile(mug, num_rim, num_base)
     inner = _inner_rim(mug, num_rim)
@@ -298,7 +298,7 @@ def _inner_rim(mug: Mug, num_rim: int) -> np.ndarray:
 
 def _split_at_floor(mug: Mug) -> tuple[np.ndarray, np.ndarray]:
     """Coarse profile of the outer face below and above the floor's height, each with a point at that height."""
-    profile = _outer_profile(mug, num_rim=5, num_base=7)
+    profile = _outer_profile(mug, num_rim=5, num_base=9)
     below = profile[:, 1] < mug.floor_m
     at_floor = [[np.interp(mug.floor_m, profile[:, 1], profile[:, 0]), mug.floor_m]]
     return np.concatenate([profile[below], at_floor]), np.concatenate([at_floor, profile[~below]])

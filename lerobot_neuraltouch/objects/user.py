@@ -24,7 +24,7 @@ import trimesh
 import yaml
 
 from lerobot_neuraltouch import se3
-from lerobot_neuraltouch.features import TASKS
+from lerobot_neuraltouch.features import FEATURES
 from lerobot_neuraltouch.objects.catalogue import CATEGORIES
 from lerobot_neuraltouch.objects.contact import DIRECTIONS, ContactFeature
 from lerobot_neuraltouch.objects.convex import convex_pieces
@@ -32,7 +32,10 @@ from lerobot_neuraltouch.objects.model import ObjectModel
 
 DEFAULT_CONSTRAINED = {
     "mug_rim": ("y", "z", "rx", "ry", "rz"),
+    "mug_wall": ("y", "rx", "rz"),
+    "horizontal_handle": ("y", "z", "rx", "ry", "rz"),
     "bottle_head": ("x", "y", "z", "rx", "ry"),
+    "bolt_head": ("x", "y", "z", "rx", "ry"),
 }
 """Directions in which errors of known features count, as for the generated objects."""
 SMALLEST_M, LARGEST_M = 0.005, 1.0
@@ -132,7 +135,7 @@ def _load_mesh(path: Path, scale: float) -> trimesh.Trimesh:
 def _read_features(
     data: object, category: str, path: Path, scale: float, origin: np.ndarray
 ) -> dict[str, ContactFeature]:
-    names = sorted({task.feature for task in TASKS.values() if task.category == category})
+    names = sorted(name for name, its in FEATURES.items() if its == category)
     if not isinstance(data, Mapping) or not data:
         raise ValueError(f"'{path}': features must name at least one of {', '.join(names)}.")
     features = {}
@@ -151,7 +154,7 @@ def _read_features(
             part_thickness_m=_positive(entry["part_thickness_m"], "part_thickness_m", where),
             constrained=tuple(entry.get("constrained", DEFAULT_CONSTRAINED.get(name, DIRECTIONS))),
             connected=bool(entry.get("connected", True)),
-            spin180=bool(entry.get("spin180", False)),
+            spin180=bool(entry.get("spin180", name.endswith("_handle"))),
         )
     return features
 

@@ -9,21 +9,23 @@ import pytest
 import torch
 
 from lerobot_neuraltouch import se3
+from lerobot_neuraltouch.features import FEATURES
 from lerobot_neuraltouch.ndf import bench
-from lerobot_neuraltouch.ndf.calibrate import blob, fit_confidence
+from lerobot_neuraltouch.ndf.calibrate import blob
 from lerobot_neuraltouch.ndf.cases import is_hidden, make_case, seeded
+from lerobot_neuraltouch.ndf.confidence import Evidence, confidence, fit
 from lerobot_neuraltouch.ndf.checkpoint import load_ndf, pretrained_path, save_ndf
 from lerobot_neuraltouch.ndf.demonstrations import make_demonstrations
 from lerobot_neuraltouch.ndf.descriptor import query_points
 from lerobot_neuraltouch.ndf.network import DescriptorField
 from lerobot_neuraltouch.ndf.picture import draw_errors
-from lerobot_neuraltouch.ndf.pose_search import confidence, make_demonstration, search_pose
+from lerobot_neuraltouch.ndf.pose_search import make_demonstration, search_pose
 from lerobot_neuraltouch.ndf.published_search import (
     PublishedSearchConfig,
     published_search,
     rodrigues,
 )
-from lerobot_neuraltouch.ndf.train import TrainNdfConfig
+from lerobot_neuraltouch.ndf.trainer import TrainNdfConfig
 from lerobot_neuraltouch.objects.catalogue import make_object
 from lerobot_neuraltouch.report import write_report
 
@@ -43,8 +45,11 @@ def test_rows_have_the_documented_fields(field: DescriptorField, tmp_path: Path)
     assert {"name", "seed", "config", "rows", "machine", "commit"} <= set(found)
     first = found["rows"][0]
     assert (first["feature"], first["views"], first["noise"]) == ("bottle_head", 1, 1.0)
+    assert {"upright", "ood", "demos"} <= set(first)
+    assert found["rows"][-1]["feature"] == "all"
+    assert all(bench.line(row) for row in found["rows"] if row["poses"])
     keys = {"hidden", "pos_mm_median", "pos_mm_p90", "cos_median", "seconds_median"}
-    assert all(keys <= set(row) for row in found["rows"] if row["poses"])
+    assert all(keys <= set(row) for row in found["rows"][:-1] if row["poses"])
     assert (tmp_path / "ndf.png").stat().st_size > 1000
 
 
@@ -79,14 +84,33 @@ def test_ideal_poses_have_no_error_and_clouds_tell_what_is_seen() -> None:
     assert not is_hidden(rim, case.feature)
 
 
-def test_confidence_rises_where_energy_falls(field: DescriptorField) -> None:
+def test_confidence_learns_what_tells_good_poses() -> None:
+    """Good are poses of low energy whose contact is seen; the rest of the evidence is noise."""
     rng = np.random.default_rng(0)
-    energies = np.exp(rng.uniform(-2.0, 2.0, 200))
-    fit_confidence(field, energies, rng.uniform(0.0, 1.0, 200), energies < 1.0)
-    assert confidence(field, 0.2, 0.5) > 0.9 > 0.1 > confidence(field, 5.0, 0.5)
+
+    def draw() -> Evidence:
+        energy, seen = np.exp(rng.uniform(-2.0, 2.0)), int(rng.integers(120))
+        return Evidence(energy, rng.uniform(0.0, 1.0), seen, rng.random(), rng.random())
+
+    evidence = [draw() for _ in range(400)]
+    found = fit(evidence, np.array([item.energy < 1.0 and item.seen > 10 for item in evidence]))
+    good = Evidence(0.3, 0.5, 70, 0.5, 0.5)
+    assert confidence(found, good) > 0.8
+    assert confidence(found, good._replace(energy=5.0)) < 0.2
+    assert confidence(found, good._replace(seen=0)) < 0.3
 
 
-@pytest.mark.parametrize("feature", ["mug_rim", "bottle_head"])
+def test_rejection_counts_the_large_errors_among_the_unsure() -> None:
+    """Ten answers, two of them 50 mm off: one of those is the least sure."""
+    case = make_case("bottle_head", "val", 0, seeded(0, "test"))
+    errors = [0.001] * 8 + [0.05, 0.05]
+    sure = [0.9] * 8 + [0.1, 0.95]
+    outcomes = [bench.Outcome(case, c, e, 0.0, 0.1) for c, e in zip(sure, errors, strict=True)]
+    row = bench.rejection(outcomes)
+    assert (row["rejected"], row["errors_over_20_mm"], row["errors_over_20_mm_rejected"]) == (1, 2, 1)
+
+
+@pytest.mark.parametrize("feature", FEATURES)
 def test_shipped_field_finds_grasps_and_doubts_garbage(feature: str) -> None:
     """Unseen objects from one noisy view; medians of the whole benchmark are in its report."""
     field = load_ndf(pretrained_path())

@@ -11,7 +11,9 @@ from lerobot_neuraltouch.ndf.checkpoint import load_ndf
 from lerobot_neuraltouch.ndf.data import DataConfig, generate_shard, load_shapes, load_shard
 from lerobot_neuraltouch.ndf.losses import true_anchors, true_coordinates
 from lerobot_neuraltouch.ndf.network import FieldConfig
-from lerobot_neuraltouch.ndf.train import Trainer, TrainNdfConfig, learning_rate, train
+from lerobot_neuraltouch.ndf.shape_set import stretch_shapes
+from lerobot_neuraltouch.ndf.train import launch, train
+from lerobot_neuraltouch.ndf.trainer import Trainer, TrainNdfConfig, learning_rate
 
 TINY = DataConfig(train_shapes=2, val_shapes=1, views=2, view_points=96, labels=256, shard=2, workers=0)  # fmt: skip
 NETWORK = FieldConfig(
@@ -32,7 +34,7 @@ def settings(cache: Path, output: Path, steps: int) -> TrainNdfConfig:
     data = dataclasses.replace(TINY, cache=cache)
     return TrainNdfConfig(
         output=output, data=data, network=NETWORK, steps=steps, batch_size=4, num_queries=32,
-        val_every=2, val_batches=1, calibration_poses=0, threads=1,
+        val_every=2, val_batches=1, calibration_poses=0, threads=1, cpu=True,
     )  # fmt: skip
 
 
@@ -91,12 +93,36 @@ def test_labels_are_distances_and_clouds_lie_on_the_object(cache: Path) -> None:
 
 
 def test_coordinates_of_a_known_point() -> None:
-    """A mug 100 mm high with a rim of 40 mm; a point over the rim, off the handle by 90 degrees."""
-    shape = torch.tensor([[0.1, 0.04, 0.08, 1.0]])
+    """A mug 100 mm high with a rim of 40 mm and a handle at 80 mm; a point over the rim, off the handle by 90 degrees."""
+    shape = torch.tensor([[0.1, 0.04, 0.08, 0.05, 0.07, 0.0]])
     found = true_coordinates(torch.tensor([[[0.0, 0.05, 0.11]]]), shape)[0, 0]
-    torch.testing.assert_close(found, torch.tensor([1.1, 0.1, 0.5, 0.1, 0.0, 0.5, 1.0]))
+    lengths = [1.1, 0.1, 0.5, 0.1, 0.0, 0.5, -0.8, 0.6, 0.4]
+    torch.testing.assert_close(found, torch.tensor([*lengths, 1.0, 0.0, 0.0]))
     expected = torch.tensor([[0.0, 0.0, 0.1], [0.0, 0.0, 0.0], [0.08, 0.0, 0.05]])
     torch.testing.assert_close(true_anchors(shape)[0], expected)
+
+
+def test_stretched_landmarks_move_with_the_points() -> None:
+    """The handle's point in the cloud stays the handle's point of the shape, the rim's radius that of the rim."""
+    shape = np.array([[0.1, 0.04, 0.07, 0.05, 0.08, 0.0]], np.float32)
+    marks = [[0.07, 0.0, 0.05], [0.0, 0.04, 0.1], [0.0, 0.0, 0.08]]
+    clouds, labels = np.array([marks], np.float32), np.zeros((1, 2, 4), np.float32)
+    labels[0, :, :3] = marks[:2]
+    stretch_shapes(np.random.default_rng(1), clouds, labels, shape)
+    handle, rim, corner = clouds[0]
+    np.testing.assert_allclose(labels[0, :, :3], clouds[0, :2], rtol=1e-6)
+    np.testing.assert_allclose(shape[0, 2:4], handle[[0, 2]], rtol=1e-5)
+    np.testing.assert_allclose(shape[0, [1, 0]], rim[[1, 2]], rtol=1e-5)
+    np.testing.assert_allclose(shape[0, 4], corner[2], rtol=1e-5)
+    assert not np.allclose(clouds[0], marks, rtol=1e-3)
+
+
+@pytest.mark.slow
+def test_two_processes_train_together(cache: Path, tmp_path: Path) -> None:
+    """The same command with two processes: one curve, one field."""
+    config = dataclasses.replace(settings(cache, tmp_path / "two", 2), processes=2)
+    assert load_ndf(launch(config)).config == NETWORK
+    assert (tmp_path / "two" / "curve.csv").read_text().count("\n") == 2  # header, step 2
 
 
 def test_learning_rate_rises_and_falls() -> None:

@@ -6,17 +6,27 @@ import pytest
 import trimesh
 from numpy.testing import assert_allclose
 
-from lerobot_neuraltouch.features import MAX_FINGER_DISTANCE, TASKS
-from lerobot_neuraltouch.objects.bottle import draw_bottle
-from lerobot_neuraltouch.objects.catalogue import CATEGORIES, SPLITS, make_object, object_rng
+from lerobot_neuraltouch import se3
+from lerobot_neuraltouch.features import FEATURES, MAX_FINGER_DISTANCE, TASKS, start_opening
+from lerobot_neuraltouch.ndf.approach import GripperShape, gripper_points
+from lerobot_neuraltouch.objects.bolt import draw_bolt
+from lerobot_neuraltouch.objects.bottle import HELD_OUT_SHOULDER, draw_bottle
+from lerobot_neuraltouch.objects.catalogue import (
+    CATEGORIES,
+    SPLITS,
+    make_object,
+    make_object_with,
+    object_rng,
+)
+from lerobot_neuraltouch.objects.handle import HELD_OUT_STYLE
 from lerobot_neuraltouch.objects.model import ObjectModel
 from lerobot_neuraltouch.objects.mug import NUM_WALL_PIECES, draw_mug, make_mug
 from lerobot_neuraltouch.objects.views import make_scene
 
-GENUS = {"mug": 1, "bottle": 0}
-DRAW = {"mug": draw_mug, "bottle": draw_bottle}
-PROBES = [("mug", 0), ("mug", 1), ("bottle", 0), ("bottle", 2)]
-"""Both handle styles, a conic and a round shoulder of the train stream."""
+GENUS = {"mug": 1, "bottle": 0, "bolt": 0}
+DRAW = {"mug": draw_mug, "bottle": draw_bottle, "bolt": draw_bolt}
+PROBES = [("mug", 0), ("mug", 4), ("bottle", 0), ("bottle", 2), ("bolt", 0), ("bolt", 1)]
+"""Both handle styles, two shoulders, a round and a hexagonal head of the train stream."""
 
 
 def signed_distance(mesh: trimesh.Trimesh, points: np.ndarray) -> np.ndarray:
@@ -141,7 +151,76 @@ def test_streams_repeat_and_differ() -> None:
         }
         assert shapes["test"][7] == DRAW[category](object_rng(category, "test", 7))
         drawn = [repr(shape) for split in SPLITS for shape in shapes[split]]
-        assert len(set(drawn)) == 3 * 60
+        assert len(set(drawn)) == len(SPLITS) * 60
+
+
+def test_held_out_styles_are_nowhere_else() -> None:
+    """All mugs and bottles of the split `ood` have the held-out handle or shoulder, and none of the other splits."""
+    for split in SPLITS:
+        held_out = split == "ood"
+        for index in range(60):
+            mug = draw_mug(object_rng("mug", split, index), held_out)
+            bottle = draw_bottle(object_rng("bottle", split, index), held_out)
+            assert (mug.handle.style == HELD_OUT_STYLE) == held_out
+            assert (bottle.shoulder == HELD_OUT_SHOULDER) == held_out
+    assert make_object("mug", "ood", 0).style == HELD_OUT_STYLE
+    assert make_object("bottle", "ood", 0).style == HELD_OUT_SHOULDER
+
+
+@pytest.mark.parametrize("feature", FEATURES)
+def test_pads_touch_both_sides_at_every_ideal_contact(feature: str) -> None:
+    """Half a part's thickness to either side of the tcp is the surface, with its normal along the closing direction."""
+    rng = np.random.default_rng(0)
+    for index in range(4):
+        model = make_object_with(feature, "val", index)
+        contact = model.feature(feature)
+        for _ in range(8):
+            T = contact.sample(rng)
+            sides = T[:3, 3] + 0.5 * contact.part_thickness_m * np.outer([-1, 1], T[:3, 1])
+            # Where bars meet in a rounded corner, the crossing of their centre lines lies outside the bend.
+            slack = 0.0015 if feature == "right_angle_handle" else 0.0003
+            assert np.abs(signed_distance(model.mesh, sides)).max() < slack
+            outward = sides + 0.003 * np.outer([-1, 1], T[:3, 1])
+            assert_allclose(signed_distance(model.mesh, outward), 0.003, atol=slack + 0.0001)
+
+
+@pytest.mark.parametrize("feature", FEATURES)
+def test_open_fingers_come_to_every_contact(feature: str) -> None:
+    """Fingers and palm, on the straight way in at the skill's opening, stay off the object."""
+    gripper = GripperShape()
+    rng = np.random.default_rng(1)
+    for index in range(6):
+        model = make_object_with(feature, "val", index)
+        contact = model.feature(feature)
+        points = gripper_points(start_opening(contact.part_thickness_m), gripper).numpy()
+        for _ in range(4):
+            T = contact.sample(rng)
+            if feature == "mug_wall":  # any spin about the wall's normal is ideal, not all can be come to
+                T = contact.nearest(contact.curve(3)[1]).T_object_target
+            assert signed_distance(model.mesh, se3.apply(T, points)).min() > 0.0
+
+
+def test_handles_are_found_by_number() -> None:
+    """The n-th mug with a right-angle handle is the n-th such mug of the stream."""
+    styles = [draw_mug(object_rng("mug", "val", i)).handle.style for i in range(30)]
+    numbers = [i for i, style in enumerate(styles) if style == "right_angle"]
+    for n, number in enumerate(numbers[:6]):
+        assert make_object_with("right_angle_handle", "val", n) is make_object("mug", "val", number)
+    with pytest.raises(ValueError, match="right-angle"):
+        make_object_with("right_angle_handle", "ood", 0)
+    with pytest.raises(ValueError, match="Available: mug_rim"):
+        make_object_with("spout", "val", 0)
+
+
+def test_landmarks_lie_where_they_should() -> None:
+    """The handle's point lies in its bar or, where the bar leans, close to it; the top on the mesh's height."""
+    for index in range(8):
+        model = make_object("mug", "train", index)
+        marks = model.landmarks
+        assert marks["top"][2] == pytest.approx(model.mesh.bounds[1, 2], abs=1e-6)
+        assert model.mesh.bounds[1, 0] - 0.008 < marks["handle"][0] < model.mesh.bounds[1, 0]
+        assert signed_distance(model.mesh, marks["handle"][None])[0] < 0.002
+        assert marks["corner"][2] > marks["handle"][2]
 
 
 def test_splits_have_the_same_ranges() -> None:

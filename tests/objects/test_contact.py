@@ -6,7 +6,7 @@ from numpy.testing import assert_allclose
 from scipy.spatial.transform import Rotation
 
 from lerobot_neuraltouch import se3
-from lerobot_neuraltouch.objects.catalogue import make_object
+from lerobot_neuraltouch.objects.catalogue import make_object, make_object_with
 from lerobot_neuraltouch.objects.contact import ContactFeature
 
 RIM_CONSTRAINED = ("y", "z", "rx", "ry", "rz")
@@ -174,3 +174,40 @@ def test_refuses_what_makes_no_feature(rim: ContactFeature) -> None:
         ContactFeature("rim", rim.poses * 2.0, 0.004)
     with pytest.raises(ValueError, match="part_thickness_m"):
         ContactFeature("rim", rim.poses, -0.004)
+
+
+def test_on_a_wall_only_the_band_is_free() -> None:
+    """10 mm up and 90 degrees of spin are free; 5 mm beyond the band's end, 2 mm across and 3 degrees of tilt count."""
+    T = se3.transform(np.array([[0, 1, 0], [1, 0, 0], [0, 0, -1.0]]), (0.04, 0.0, 0.05))
+    knots = np.stack([about(2, turn) @ T for turn in (-60.0, 0.0, 60.0)])
+    wall = ContactFeature("mug_wall", knots, 0.004, ("y", "rx", "rz"), slide_m=(-0.02, 0.02))
+    free = T @ shift(z=0.01) @ about(1, 90.0)
+    assert wall.nearest(free).pos_error_m < 1e-6
+    assert wall.nearest(free).angle_rad < 1e-6
+    assert_allclose(wall.nearest(T @ shift(z=0.025)).pos_error_m, 0.005, atol=1e-6)
+    assert_allclose(wall.nearest(T @ shift(z=0.025, y=0.002)).pos_error_m, np.hypot(5, 2) / 1e3, atol=2e-6)
+    assert_allclose(np.rad2deg(wall.nearest(T @ shift(z=0.01) @ about(0, 3.0)).angle_rad), 3.0, atol=0.02)
+    for _ in range(20):
+        assert wall.nearest(wall.sample(np.random.default_rng(0))).pos_error_m < 1e-6
+
+
+def test_a_hexagon_may_be_gripped_by_any_two_flats() -> None:
+    """Turned by 60 degrees nothing is wrong; by 20 and by 40 degrees the angle left is 20."""
+    bolts = (make_object("bolt", "val", index) for index in range(20))
+    head = next(bolt for bolt in bolts if bolt.style == "hex").feature("bolt_head")
+    T = head.poses[0]
+    for turn, left in ((60.0, 0.0), (-120.0, 0.0), (180.0, 0.0), (20.0, 20.0), (40.0, 20.0)):
+        error = head.nearest(T @ about(2, turn))
+        assert_allclose(np.rad2deg(error.angle_rad), left, atol=1e-4)
+        assert error.pos_error_m < 1e-9
+
+
+def test_a_loop_is_free_along_its_bar_only() -> None:
+    """At the ends of +-8 mm of arc nothing is wrong; 3 mm farther along the bar 3 mm are; fingers may change sides."""
+    handle = make_object_with("horizontal_handle", "val", 0).feature("horizontal_handle")
+    assert_allclose(handle.length_m, 0.016, atol=1e-4)
+    end = handle.poses[-1]
+    assert handle.nearest(end @ about(2, 180.0)).pos_error_m < 1e-6
+    assert handle.nearest(end @ about(2, 180.0)).angle_rad < 1e-4
+    assert_allclose(abs(handle.nearest(end).along_m), 0.008, atol=1e-4)
+    assert_allclose(handle.nearest(end @ shift(y=0.002)).pos_error_m, 0.002, atol=1e-5)
