@@ -249,7 +249,7 @@ class Bench:
 
     def object_rows(self, path: Path, progress: tqdm) -> list[Row]:
         """Rows of a user's object: each of its contacts, from many sides."""
-        model = load_object(path)
+        model = load_object(path, physics=False)
         rows: list[Row] = []
         for feature in model.features:
             demos = self.demonstrations(feature, self.config.num_demos)

@@ -84,7 +84,7 @@ def look(config: ShowNdfConfig, field: DescriptorField) -> FieldView:
         cloud = read_cloud(config.cloud, config.seed)
     else:
         if config.object is not None:
-            case = place(load_object(config.object), config.feature, rng, views=config.views)
+            case = place(load_object(config.object, physics=False), config.feature, rng, views=config.views)
         else:
             case = make_case(config.feature, config.split, config.index, rng, views=config.views)
         cloud = case.cloud
@@ -113,7 +113,7 @@ def _demonstrations(config: ShowNdfConfig, field: DescriptorField) -> list[Demon
     if config.skill is None:
         return make_demonstrations(field, config.feature, config.num_demos, seed=config.seed)
     rng = seeded(config.seed, "skill", config.feature)
-    return [demonstrate(field, place(load_object(config.skill), config.feature, rng, views=4))]
+    return [demonstrate(field, place(load_object(config.skill, physics=False), config.feature, rng, views=4))]
 
 
 def _title(config: ShowNdfConfig, case: Case | None) -> str:

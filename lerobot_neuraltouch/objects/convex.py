@@ -6,6 +6,7 @@ halves, until those hulls fit. An open mesh has no inside: its surface becomes a
 
 import manifold3d
 import numpy as np
+import open3d as o3d
 import trimesh
 
 from lerobot_neuraltouch.objects.model import to_trimesh
@@ -17,6 +18,8 @@ MAX_DEPTH = 9
 """A solid is halved at most so often: at most 2 ** MAX_DEPTH pieces."""
 SMALLEST_M = 0.004
 """Smaller pieces are not halved."""
+MAX_TRIANGLES = 5_000
+"""Finer meshes are made coarser first."""
 SIMPLIFY_M = 0.00005
 """Details of the surface finer than this are left out."""
 TILE_M = 0.008
@@ -26,10 +29,22 @@ SHELL_M = 0.002
 
 def convex_pieces(mesh: trimesh.Trimesh) -> tuple[trimesh.Trimesh, ...]:
     """Convex pieces that together cover a solid, or the surface of an open mesh."""
+    mesh = _lighter(mesh)
     solid = _to_manifold(mesh)
     if solid is None:
         return tuple(_tiles(mesh))
     return tuple(to_trimesh(piece) for piece in _halve(solid.simplify(SIMPLIFY_M), MAX_DEPTH))
+
+
+def _lighter(mesh: trimesh.Trimesh) -> trimesh.Trimesh:
+    """A mesh of at most MAX_TRIANGLES, so that a scan does not take minutes."""
+    if len(mesh.faces) <= MAX_TRIANGLES:
+        return mesh
+    heavy = o3d.geometry.TriangleMesh(
+        o3d.utility.Vector3dVector(mesh.vertices), o3d.utility.Vector3iVector(mesh.faces)
+    )
+    light = heavy.simplify_quadric_decimation(MAX_TRIANGLES)
+    return trimesh.Trimesh(np.asarray(light.vertices), np.asarray(light.triangles))
 
 
 def _to_manifold(mesh: trimesh.Trimesh) -> manifold3d.Manifold | None:

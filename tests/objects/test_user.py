@@ -9,10 +9,15 @@ import pytest
 import trimesh
 import yaml
 from numpy.testing import assert_allclose
+from scipy.spatial.transform import Rotation
 
 from lerobot_neuraltouch import se3
+from lerobot_neuraltouch.features import FEATURES
+from lerobot_neuraltouch.objects.catalogue import make_object, make_object_with
 from lerobot_neuraltouch.objects.convex import convex_pieces
 from lerobot_neuraltouch.objects.model import ObjectModel
+from lerobot_neuraltouch.objects.export import export_object
+from lerobot_neuraltouch.objects.scan import scan_like
 from lerobot_neuraltouch.objects.user import load_object
 from lerobot_neuraltouch.objects.views import make_scene
 
@@ -111,7 +116,7 @@ def test_an_open_mesh_becomes_a_shell_of_tiles() -> None:
         ({"scale": 1e-5}, "is 0.0009 m long"),
         ({"scale": -1}, "scale must be a positive number"),
         ({"mesh": None}, "missing mesh"),
-        ({"colour": "red"}, "unknown key 'colour'. Available: mesh, scale, category, features"),
+        ({"colour": "red"}, "unknown key 'colour'. Available: mesh, scale, up, category, features"),
     ],
 )  # fmt: skip
 def test_mistakes_are_explained(tmp_path: Path, changes: dict[str, Any], message: str) -> None:
@@ -134,3 +139,84 @@ def test_files_that_are_no_meshes_are_refused(tmp_path: Path) -> None:
     path.write_text("just words")
     with pytest.raises(ValueError, match="must hold the keys"):
         load_object(path)
+
+
+@pytest.mark.parametrize("up", ["x", "y", "-z"])
+def test_any_axis_may_be_up(tmp_path: Path, ring: ObjectModel, up: str) -> None:
+    """The same ring in a file with another axis upwards gives the same object and the same contact."""
+    axis = {"x": [1, 0, 0], "y": [0, 1, 0], "-z": [0, 0, -1]}[up]
+    turn = Rotation.align_vectors([axis], [[0.0, 0.0, 1.0]])[0]
+    T = se3.transform(turn)
+    shape = trimesh.Trimesh(ring.mesh.vertices * 1000.0, ring.mesh.faces).apply_transform(T)
+    pose = T @ se3.from_rotvec_pose(np.array(rim_pose()))
+    feature = {"poses": [pose.tolist()], "part_thickness_m": 0.004}
+    path = write_object(tmp_path, shape, up=up, features={"mug_rim": feature})
+    model = load_object(path, physics=False)
+    assert_allclose(model.mesh.extents, ring.mesh.extents, atol=1e-6)
+    found = model.feature("mug_rim").poses[0]
+    assert_allclose(found[:3, 2], [0.0, 0.0, -1.0], atol=1e-5)  # still down the wall
+    place = found[:3, 3] + 0.5 * 0.004 * found[:3, 1]
+    query = o3d.core.Tensor(place[None].astype(np.float32))
+    assert make_scene(model.mesh).compute_distance(query).numpy()[0] < 0.0002
+    assert model.pieces == ()
+
+
+def test_a_scan_loads_with_its_holes_and_without_its_crumbs(tmp_path: Path) -> None:
+    """Fifty thousand noisy triangles with holes and loose bits around: the surface stays, the bits go, the frame holds."""
+    rng = np.random.default_rng(0)
+    mug = make_object("mug", "test", 0)
+    scan = scan_like(mug.mesh, rng)
+    assert 30_000 < len(scan.faces) < 80_000 and not scan.is_watertight
+    feature = mug.feature("mug_rim")
+    model = load_object(export_object(mug, tmp_path, scan, "scan"), physics=False)
+    assert_allclose(model.mesh.extents, mug.mesh.extents, atol=0.004)
+    model.mesh.apply_translation(mug.mesh.bounds.mean(0) - model.mesh.bounds.mean(0))
+    samples = trimesh.sample.sample_surface(model.mesh, 2000, seed=0)[0].astype(np.float32)
+    distance = make_scene(mug.mesh).compute_distance(o3d.core.Tensor(samples)).numpy()
+    assert np.quantile(distance, 0.99) < 0.003
+    assert_allclose(model.feature("mug_rim").length_m, feature.length_m, rtol=0.01)
+
+
+@pytest.mark.parametrize("feature", FEATURES)
+def test_a_written_object_reads_the_same(tmp_path: Path, feature: str) -> None:
+    """Errors of random poses near every contact are the same before and after, to the rounding of the file."""
+    rng = np.random.default_rng(0)
+    model = make_object_with(feature, "test", 0)
+    again = load_object(export_object(model, tmp_path), physics=False)
+    assert set(again.features) == set(model.features)
+    moved = se3.transform(None, again.mesh.bounds[0] - model.mesh.bounds[0])
+    for _ in range(10):
+        T = model.feature(feature).sample(rng) @ se3.exp(rng.normal(0.0, [0.003] * 3 + [0.05] * 3))
+        one, two = model.feature(feature).nearest(T), again.feature(feature).nearest(moved @ T)
+        assert_allclose(one.pos_error_m, two.pos_error_m, atol=1e-4)
+        assert_allclose(one.angle_rad, two.angle_rad, atol=5e-3)
+
+
+def test_bodies_that_touch_or_not_are_one_object(tmp_path: Path) -> None:
+    """A bottle whose lid is a body of its own, and a soup of triangles that share no corner, keep all their surface."""
+    bottle = trimesh.creation.cylinder(30.0, 120.0).apply_translation([0, 0, 60.0])
+    lid = trimesh.creation.cylinder(14.0, 15.0).apply_translation([0, 0, 128.0])
+    both = trimesh.util.concatenate([bottle, lid])
+    model = load_object(write_object(tmp_path, both), physics=False)
+    assert_allclose(model.mesh.area, both.area / 1e6, rtol=1e-4)
+    soup = trimesh.Trimesh(both.triangles.reshape(-1, 3), np.arange(3 * len(both.faces)).reshape(-1, 3), process=False)
+    soup.vertices = soup.vertices + np.repeat(np.random.default_rng(0).normal(0, 0.01, (len(both.faces), 3)), 3, axis=0)
+    model = load_object(write_object(tmp_path, soup), physics=False)
+    assert_allclose(model.mesh.area, both.area / 1e6, rtol=1e-2)
+
+
+def test_ten_triangles_are_enough(tmp_path: Path) -> None:
+    box = trimesh.creation.box([60.0, 60.0, 90.0])
+    lidless = trimesh.Trimesh(box.vertices, box.faces[:10])
+    model = load_object(write_object(tmp_path, lidless))
+    assert len(model.mesh.faces) == 10 and len(model.pieces) >= 1
+
+
+@pytest.mark.slow
+def test_a_million_triangles_load(tmp_path: Path) -> None:
+    """Seen and decomposed for physics as well."""
+    mesh = trimesh.creation.annulus(36.0, 40.0, 90.0, sections=24).subdivide_loop(0)
+    while len(mesh.faces) < 1_000_000:
+        mesh = mesh.subdivide()
+    model = load_object(write_object(tmp_path, mesh))
+    assert len(model.mesh.faces) > 900_000 and 10 < len(model.pieces) < 600

@@ -58,6 +58,7 @@ def begin_coarse(
         cloud,
         demonstrations[: settings.num_demonstrations or None],
         settings.search,
+        table_height_m=None if config.wrist_camera is None else config.wrist_camera.table_height_m,
         generator=torch.Generator().manual_seed(settings.seed),
     )
     return CoarseStart(result.T, result.confidence, CoarseMotion.towards(result.T, settings))

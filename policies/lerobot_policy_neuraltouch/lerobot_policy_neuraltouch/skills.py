@@ -86,7 +86,8 @@ class Skill(nn.Module):
         """The demonstrations for the pose search, the user's first, on the CPU."""
         stacks = (self.latents.cpu(), self.centres.cpu(), self.poses.cpu(), self.descriptors.cpu())
         queries = self.queries.cpu()
-        return [Demonstration(*entry, queries) for entry in zip(*stacks, strict=True)]
+        opening = float(self.opening)
+        return [Demonstration(*entry, queries, opening) for entry in zip(*stacks, strict=True)]
 
 
 class SkillSet(nn.Module):
