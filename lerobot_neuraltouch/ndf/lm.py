@@ -34,6 +34,8 @@ class PoseSearchConfig:
     seen_weight: float = 0.5
     """The same for a pose of which the cloud shows nothing, against one of which it shows `enough_seen` points."""
     enough_seen: int = 60
+    settle: bool = True
+    """Lay the shown part's surface onto the seen one in the end (contacts at the top of an object only)."""
     robust: float = 1.0
     """Residuals of a query count less beyond this many standard deviations of the descriptor; 0 is least squares."""
     max_rotation_rad: float = 0.5

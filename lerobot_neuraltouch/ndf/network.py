@@ -265,9 +265,10 @@ class DescriptorField(nn.Module):
     def encode_with_agreement(self, cloud: Tensor) -> tuple[Latent, Tensor]:
         """Latent of clouds (B, N, 3) as `encode` gives it, and the share of parts that agree about top and base, (B,)."""
         parts = max(cloud.shape[1] // self.config.num_points, 1)
-        latents = [self.encoder(cloud[:, i::parts]).latent for i in range(parts)]
-        z = torch.stack([latent.z for latent in latents])  # (P, B, C, 3)
-        centre = torch.stack([latent.centre for latent in latents])
+        whole = cloud[:, : cloud.shape[1] // parts * parts].unflatten(1, (-1, parts))
+        latents = self.encoder(whole.permute(2, 0, 1, 3).flatten(0, 1)).latent
+        z = latents.z.unflatten(0, (parts, -1))  # (P, B, C, 3)
+        centre = latents.centre.unflatten(0, (parts, -1))
         axes = torch.nn.functional.normalize(z[:, :, 0], dim=-1)
         friends = torch.einsum("pbx,qbx->pqb", axes, axes) > 0.0
         leader = friends.sum(1).argmax(0)  # (B,)

@@ -17,13 +17,24 @@ from lerobot_neuraltouch.ndf.approach import obstruction
 from lerobot_neuraltouch.ndf.confidence import SEEN_M, Evidence, confidence
 from lerobot_neuraltouch.ndf.descriptor import as_pose, pose_descriptor
 from lerobot_neuraltouch.ndf.lm import PoseSearchConfig as PoseSearchConfig
-from lerobot_neuraltouch.ndf.lm import Starts, optimise, skew
+from lerobot_neuraltouch.ndf.lm import Starts, normal_equations, optimise, skew
 from lerobot_neuraltouch.ndf.metric import part_at, part_columns
 from lerobot_neuraltouch.ndf.network import DescriptorField, Latent
+from lerobot_neuraltouch.ndf.settle import (
+    FEWEST,
+    PATCH_MARGIN_M,
+    REACH_M,
+    Patch,
+    make_patch,
+    outward_normals,
+    settle,
+)
 from lerobot_neuraltouch.ndf.starts import align_latents, spins_and_flips
 
 MIN_POINTS = 32
 """Clouds with fewer points are refused."""
+LEAST_ENERGY = 0.05
+"""Between two objects no match is better than this, whatever its energy."""
 ELSEWHERE_M = 0.025
 """Poses farther apart than this, or with approach directions more than 60 degrees apart, are different answers."""
 
@@ -44,6 +55,8 @@ class Demonstration:
     """Query points in the tcp frame [m], (N_q, 3)."""
     opening_m: float | None = None
     """Distance of the open fingers on the way in [m]; without it nobody looks what they would meet."""
+    patch: Patch | None = None
+    """The surface around the shown grasp; without it the pose is left as the descriptors have it."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -60,7 +73,7 @@ class PoseSearchResult:
     evidence: Evidence
     """What the confidence was judged by."""
     candidates: tuple["Candidate", ...]
-    """All poses of the last stage, the chosen one first."""
+    """All poses of the last stage as the descriptors have them, the chosen one first."""
     starts: np.ndarray
     """Poses that the search began at, (S, 4, 4)."""
     demonstration: int
@@ -118,9 +131,14 @@ def make_demonstration(
         ValueError: If cloud or pose are malformed.
     """
     pose = as_pose(T_base_tcp)
-    latent = field.encode(check_cloud(cloud)[None])
+    points = check_cloud(cloud)
+    latent = field.encode(points[None])
     descriptors = pose_descriptor(field, latent, pose[None], queries)
-    return Demonstration(latent.z[0], latent.centre[0], pose, descriptors[0], queries, opening_m)
+    normals = outward_normals(field, latent, points)
+    patch = make_patch(points.numpy(), normals, pose.double().numpy())
+    return Demonstration(
+        latent.z[0], latent.centre[0], pose, descriptors[0], queries, opening_m, patch
+    )
 
 
 @torch.no_grad()
@@ -171,7 +189,7 @@ def search_pose(
         agreement=float(agreement[0]),
     )
     return PoseSearchResult(
-        T=_orthonormal(fine.T[winner].double()).numpy(),
+        T=_settled(field, latent, points, fine, winner, demos, config),
         energy=energy,
         confidence=confidence(field.calibration.double().numpy(), evidence),
         evidence=evidence,
@@ -212,6 +230,41 @@ def _descend(
         starts.T[best], whole[best], starts.demo[best], starts.energy[best], starts.columns
     )
     return steps + optimise(field, baked, fine, queries, config.fine_steps, config), fine
+
+
+def _settled(
+    field: DescriptorField,
+    latent: Latent,
+    points: Tensor,
+    found: Starts,
+    index: int,
+    demos: Sequence[Demonstration],
+    config: PoseSearchConfig,
+) -> np.ndarray:
+    """A found pose, float64 (4, 4), with the shown surface laid onto the seen one if the settings say so.
+
+    At handles this does harm: their bars differ more in size than the descriptors err.
+    """
+    T = _orthonormal(found.T[index].double()).numpy()
+    patch = demos[int(found.demo[index])].patch
+    if not config.settle or patch is None or found.columns.start != 0:
+        return T
+    around = points[(points - found.T[index, :3, 3]).norm(dim=-1) < REACH_M + PATCH_MARGIN_M]
+    if len(around) < FEWEST:
+        return T
+    row = slice(index, index + 1)
+    _, _, hessian = normal_equations(
+        field,
+        field.decoder.bake(latent),
+        found.T[row],
+        found.targets[row],
+        demos[0].queries,
+        config,
+        found.columns,
+    )
+    prior = hessian[0].double().numpy() / max(float(found.energy[index]), LEAST_ENERGY)
+    normals = outward_normals(field, latent, around)
+    return settle(T, around.numpy(), normals, patch, prior)
 
 
 def _obstructions(

@@ -17,9 +17,10 @@ from lerobot_neuraltouch.ndf.confidence import Evidence, confidence, fit
 from lerobot_neuraltouch.ndf.checkpoint import load_ndf, pretrained_path, save_ndf
 from lerobot_neuraltouch.ndf.demonstrations import make_demonstrations
 from lerobot_neuraltouch.ndf.descriptor import query_points
+from lerobot_neuraltouch.ndf.metric import part_columns
 from lerobot_neuraltouch.ndf.network import DescriptorField
 from lerobot_neuraltouch.ndf.picture import draw_errors
-from lerobot_neuraltouch.ndf.pose_search import make_demonstration, search_pose
+from lerobot_neuraltouch.ndf.pose_search import make_demonstration, search_columns, search_pose
 from lerobot_neuraltouch.ndf.published_search import (
     PublishedSearchConfig,
     published_search,
@@ -134,3 +135,11 @@ def test_config_files_load(path: Path) -> None:
 def test_unknown_features_are_refused() -> None:
     with pytest.raises(ValueError, match="Available"):
         bench.NdfBenchConfig(features="mug_lid")
+
+
+@pytest.mark.parametrize("feature", FEATURES)
+def test_contacts_know_their_part(feature: str) -> None:
+    """Handles are found with the columns fitted for handles, all other contacts with those of the top."""
+    field = load_ndf(pretrained_path())
+    columns = search_columns(field, make_demonstrations(field, feature))
+    assert columns == part_columns(field, "handle" if feature.endswith("_handle") else "top")
