@@ -69,7 +69,7 @@ def obstruction(
 def _points_inside(cloud: Tensor, T: Tensor, opening_m: float, gripper: GripperShape) -> Tensor:
     """Which points (N, 3) lie in what the gripper sweeps on its way to the poses (S, 4, 4), (S, N)."""
     local = (cloud - T[:, None, :3, 3]) @ T[:, :3, :3]
-    x, y, z = local.abs().unbind(-1)[:2] + (local[..., 2],)
+    x, y, z = (*local.abs().unbind(-1)[:2], local[..., 2])
     margin, inner = gripper.clearance_m, 0.5 * opening_m
     finger = (x < gripper.half_width_m - margin) & (z < gripper.tip_m - margin)
     finger &= (y > inner + margin) & (y < inner + gripper.thickness_m - margin)

@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -50,6 +50,10 @@ class NdfBenchConfig:
     """Shown grasps per contact, each on another training object."""
     demo_views: int = 4
     """Noisy views of a demonstration's object."""
+    factors: bool = True
+    """Whether to vary views, noise, demonstrations and so on as well, or to measure the nominal setting alone."""
+    pose: PoseSearchConfig = field(default_factory=PoseSearchConfig)
+    """Settings of the search, for ablations: `--pose.settle=false`."""
     baseline_poses: int = 5
     """Poses per contact that the published search solves as well, in the nominal setting; 0 leaves it out."""
     search: str = "ours"
@@ -141,9 +145,7 @@ def solve(
     return Outcome(case, result.confidence, *case.error(result.T), seconds)
 
 
-def solve_published(
-    field: DescriptorField, demo: Demonstration, case: Case, seed: int
-) -> Outcome:
+def solve_published(field: DescriptorField, demo: Demonstration, case: Case, seed: int) -> Outcome:
     """The same by the published search, which knows no confidence."""
     start = time.perf_counter()
     generator = torch.Generator().manual_seed(seed)
@@ -229,7 +231,7 @@ class Bench:
     def feature_rows(self, feature: str, progress: tqdm) -> list[Row]:
         """All rows of one contact."""
         rows: list[Row] = []
-        for setting in SETTINGS:
+        for setting in SETTINGS if self.config.factors else SETTINGS[:1]:
             if setting.ood and feature in ("right_angle_handle", "bolt_head"):
                 continue  # no held-out style has it
             demos = self.demonstrations(feature, self.config.num_demos * setting.demos)
@@ -238,8 +240,8 @@ class Bench:
             outcomes = []
             for index, case in enumerate(self.cases(feature, setting, count)):
                 if index == 0:
-                    solve(self.field, demos, case)  # warm-up
-                outcomes.append(solve(self.field, demos, case))
+                    solve(self.field, demos, case, self.config.pose)  # warm-up
+                outcomes.append(solve(self.field, demos, case, self.config.pose))
                 progress.update()
             baseline = self._baseline(feature, outcomes, progress) if nominal else {}
             if nominal:
@@ -256,7 +258,8 @@ class Bench:
             outcomes = []
             for index in range(self.config.num_shapes):
                 rng = seeded(self.config.seed, "object", feature, index)
-                outcomes.append(solve(self.field, demos, place(model, feature, rng)))
+                case = place(model, feature, rng)
+                outcomes.append(solve(self.field, demos, case, self.config.pose))
                 progress.update()
             keys = {"feature": feature, "object": model.name, **asdict(Setting())}
             rows += _split_rows(keys, outcomes, {})

@@ -123,9 +123,7 @@ def normal_equations(
     """
     count, num, size = targets.shape
     points = move(T, queries)
-    value, jacobian = descriptors_and_jacobians(
-        field, baked, points.reshape(-1, 3), columns
-    )
+    value, jacobian = descriptors_and_jacobians(field, baked, points.reshape(-1, 3), columns)
     residual = value.reshape(count, num, size) - targets
     squared = residual.square().mean(-1)
     if config.robust > 0.0:

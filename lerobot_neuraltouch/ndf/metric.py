@@ -120,7 +120,9 @@ def fit_metric(
         columns = part_columns(field, part)
         size = field.metric[0, columns].numel()
         place = part if mugs else "top"  # a field of bottles alone has no handles to fit
-        field.metric[:, columns] = _discriminants(*scatter(field, shapes, place, rng), size, shrinkage)
+        field.metric[:, columns] = _discriminants(
+            *scatter(field, shapes, place, rng), size, shrinkage
+        )
 
 
 def _discriminants(within: Tensor, between: Tensor, num: int, shrinkage: float) -> Tensor:

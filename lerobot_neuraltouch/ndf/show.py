@@ -14,7 +14,12 @@ from lerobot_neuraltouch.ndf.checkpoint import load_ndf, pretrained_path
 from lerobot_neuraltouch.ndf.demonstrations import demonstrate, make_demonstrations
 from lerobot_neuraltouch.ndf.look_inside import contact_energy, energy_slice, surface_points
 from lerobot_neuraltouch.ndf.network import DescriptorField
-from lerobot_neuraltouch.ndf.pose_search import Demonstration, check_cloud, search_columns, search_pose
+from lerobot_neuraltouch.ndf.pose_search import (
+    Demonstration,
+    check_cloud,
+    search_columns,
+    search_pose,
+)
 from lerobot_neuraltouch.ndf.show_picture import FieldView, draw_view, record_view
 from lerobot_neuraltouch.objects.user import load_object
 
@@ -51,7 +56,9 @@ class ShowNdfConfig:
 
     def __post_init__(self) -> None:
         if self.object is not None and self.cloud is not None:
-            raise ValueError(f"Give an object or a cloud, not both: got '{self.object}' and '{self.cloud}'.")
+            raise ValueError(
+                f"Give an object or a cloud, not both: got '{self.object}' and '{self.cloud}'."
+            )
         for name in ("views", "num_demos"):
             if getattr(self, name) < 1:
                 raise ValueError(f"{name} must be at least 1, got {getattr(self, name)}.")
@@ -68,9 +75,9 @@ def read_cloud(path: Path, seed: int = 0) -> np.ndarray:
     if path.suffix == ".npy":
         points = np.load(path, allow_pickle=False)
     else:
-        import open3d as o3d  # noqa: PLC0415  (slow to import)
+        import open3d as o3d
 
-        points = np.asarray(o3d.io.read_point_cloud(str(path)).points)
+        points = np.asarray(o3d.io.read_point_cloud(path).points)
     points = check_cloud(points).numpy()
     keep = np.random.default_rng(seed).permutation(len(points))[:NUM_CLOUD_POINTS]
     return points[keep]
@@ -84,7 +91,9 @@ def look(config: ShowNdfConfig, field: DescriptorField) -> FieldView:
         cloud = read_cloud(config.cloud, config.seed)
     else:
         if config.object is not None:
-            case = place(load_object(config.object, physics=False), config.feature, rng, views=config.views)
+            case = place(
+                load_object(config.object, physics=False), config.feature, rng, views=config.views
+            )
         else:
             case = make_case(config.feature, config.split, config.index, rng, views=config.views)
         cloud = case.cloud
@@ -100,7 +109,9 @@ def look(config: ShowNdfConfig, field: DescriptorField) -> FieldView:
         surface=surface,
         surface_energy=contact_energy(field, latent, demo, surface, columns),
         slices={
-            axes: energy_slice(field, latent, demo, result.T, number, SLICE_REACH_M, SLICE_POINTS, columns)
+            axes: energy_slice(
+                field, latent, demo, result.T, number, SLICE_REACH_M, SLICE_POINTS, columns
+            )
             for axes, number in (("yz", (1, 2)), ("xz", (0, 2)))
         },
         reach_m=SLICE_REACH_M,
@@ -113,7 +124,11 @@ def _demonstrations(config: ShowNdfConfig, field: DescriptorField) -> list[Demon
     if config.skill is None:
         return make_demonstrations(field, config.feature, config.num_demos, seed=config.seed)
     rng = seeded(config.seed, "skill", config.feature)
-    return [demonstrate(field, place(load_object(config.skill, physics=False), config.feature, rng, views=4))]
+    return [
+        demonstrate(
+            field, place(load_object(config.skill, physics=False), config.feature, rng, views=4)
+        )
+    ]
 
 
 def _title(config: ShowNdfConfig, case: Case | None) -> str:

@@ -91,11 +91,15 @@ def launch(config: TrainNdfConfig) -> Path:
     gpus = 0 if config.cpu else torch.cuda.device_count()
     processes = config.processes or max(gpus, 1)
     if gpus and processes > gpus:
-        raise ValueError(f"processes={processes}, but there are {gpus} GPUs. Lower it, or set --cpu=true.")
+        raise ValueError(
+            f"processes={processes}, but there are {gpus} GPUs. Lower it, or set --cpu=true."
+        )
     if processes == 1:
         return train(config)
     if gpus:
-        notebook_launcher(train, (config,), num_processes=processes, mixed_precision=config.mixed_precision)
+        notebook_launcher(
+            train, (config,), num_processes=processes, mixed_precision=config.mixed_precision
+        )
     else:
         debug_launcher(train, (config,), num_processes=processes)
     return config.output / "ndf.safetensors"

@@ -82,7 +82,9 @@ def _number_with(feature: str, split: str, index: int) -> int:
     found = (
         number
         for number in count(first)
-        if (draw_mug(object_rng("mug", split, number), split == "ood").handle.style == "right_angle")
+        if (
+            draw_mug(object_rng("mug", split, number), split == "ood").handle.style == "right_angle"
+        )
         == right_angle
     )
     return next(islice(found, skip, None))

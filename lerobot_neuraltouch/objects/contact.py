@@ -147,7 +147,9 @@ class ContactFeature:
         T = self._curve.draw(rng, share)
         low, high = self.slide_m
         if high > low:
-            T[:3, 3] += (0.5 * (low + high) + share * (high - low) * rng.uniform(-0.5, 0.5)) * T[:3, 2]
+            T[:3, 3] += (0.5 * (low + high) + share * (high - low) * rng.uniform(-0.5, 0.5)) * T[
+                :3, 2
+            ]
         if self.free_spin is not None:
             angle = rng.uniform(-math.pi, math.pi)
             T[:3, :3] = T[:3, :3] @ spin_matrix(self.free_spin, math.cos(angle), math.sin(angle))

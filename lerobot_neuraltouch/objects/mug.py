@@ -87,7 +87,9 @@ def draw_mug(rng: np.random.Generator, held_out: bool = False) -> Mug:
     margin = span / 2.0 + thickness / 2.0 + 0.006
     droop = rng.uniform(0.0, 0.004)
     floor = rng.uniform(0.004, 0.008)
-    base_round = rng.uniform(0.002, 0.006) if rng.random() < 2.0 / 3.0 else rng.uniform(0.006, 0.015)
+    base_round = (
+        rng.uniform(0.002, 0.006) if rng.random() < 2.0 / 3.0 else rng.uniform(0.006, 0.015)
+    )
     return Mug(
         radius_m=radius,
         height_m=height,

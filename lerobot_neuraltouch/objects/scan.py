@@ -1,5 +1,7 @@
 """Meshes as a scanner leaves them, made from clean ones."""
 
+from typing import Any
+
 import numpy as np
 import open3d as o3d
 import trimesh
@@ -30,4 +32,5 @@ def scan_like(mesh: trimesh.Trimesh, rng: np.random.Generator) -> trimesh.Trimes
         trimesh.creation.icosphere(1, 0.001).apply_translation(rng.uniform(low - 0.05, high + 0.05))
         for _ in range(NUM_BITS)
     ]
-    return trimesh.util.concatenate([scan, *bits])
+    whole: Any = trimesh.util.concatenate([scan, *bits])
+    return whole

@@ -13,8 +13,8 @@ from lerobot_neuraltouch.features import FEATURES
 from lerobot_neuraltouch.ndf import bench
 from lerobot_neuraltouch.ndf.calibrate import blob
 from lerobot_neuraltouch.ndf.cases import is_hidden, make_case, seeded
-from lerobot_neuraltouch.ndf.confidence import Evidence, confidence, fit
 from lerobot_neuraltouch.ndf.checkpoint import load_ndf, pretrained_path, save_ndf
+from lerobot_neuraltouch.ndf.confidence import Evidence, confidence, fit
 from lerobot_neuraltouch.ndf.demonstrations import make_demonstrations
 from lerobot_neuraltouch.ndf.descriptor import query_points
 from lerobot_neuraltouch.ndf.metric import part_columns
@@ -108,7 +108,11 @@ def test_rejection_counts_the_large_errors_among_the_unsure() -> None:
     sure = [0.9] * 8 + [0.1, 0.95]
     outcomes = [bench.Outcome(case, c, e, 0.0, 0.1) for c, e in zip(sure, errors, strict=True)]
     row = bench.rejection(outcomes)
-    assert (row["rejected"], row["errors_over_20_mm"], row["errors_over_20_mm_rejected"]) == (1, 2, 1)
+    assert (row["rejected"], row["errors_over_20_mm"], row["errors_over_20_mm_rejected"]) == (
+        1,
+        2,
+        1,
+    )
 
 
 @pytest.mark.parametrize("feature", FEATURES)

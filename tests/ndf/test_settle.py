@@ -17,7 +17,9 @@ WEAK = np.diag([1.0] * 3 + [1e-3] * 3)
 """A prior that leaves nearly everything to the surface."""
 
 
-def seen_and_shown(feature: str, seed: int) -> tuple[list[np.ndarray], list[np.ndarray], np.ndarray]:
+def seen_and_shown(
+    feature: str, seed: int
+) -> tuple[list[np.ndarray], list[np.ndarray], np.ndarray]:
     """Two clouds of one object with 0.3 mm of noise, their outward normals, and its ideal contact."""
     rng = np.random.default_rng(seed)
     model = make_object_with(feature, "val", seed)

@@ -55,7 +55,9 @@ def test_a_slices_middle_is_the_poses_energy(shipped: DescriptorField) -> None:
     np.testing.assert_allclose(slices[1, 1], middle, rtol=1e-4)
     shifted = T.copy()
     shifted[1, 3] += 0.02  # columns are the first axis, here y
-    np.testing.assert_allclose(slices[1, 2], pose_energy(shipped, latent, demos[0], shifted, columns), rtol=1e-4)
+    np.testing.assert_allclose(
+        slices[1, 2], pose_energy(shipped, latent, demos[0], shifted, columns), rtol=1e-4
+    )
 
 
 def test_missing_clouds_and_double_wishes_are_refused(tmp_path: Path) -> None:

@@ -195,7 +195,9 @@ def test_open_fingers_come_to_every_contact(feature: str) -> None:
         points = gripper_points(start_opening(contact.part_thickness_m), gripper).numpy()
         for _ in range(4):
             T = contact.sample(rng)
-            if feature == "mug_wall":  # any spin about the wall's normal is ideal, not all can be come to
+            if (
+                feature == "mug_wall"
+            ):  # any spin about the wall's normal is ideal, not all can be come to
                 T = contact.nearest(contact.curve(3)[1]).T_object_target
             assert signed_distance(model.mesh, se3.apply(T, points)).min() > 0.0
 

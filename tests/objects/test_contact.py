@@ -185,8 +185,12 @@ def test_on_a_wall_only_the_band_is_free() -> None:
     assert wall.nearest(free).pos_error_m < 1e-6
     assert wall.nearest(free).angle_rad < 1e-6
     assert_allclose(wall.nearest(T @ shift(z=0.025)).pos_error_m, 0.005, atol=1e-6)
-    assert_allclose(wall.nearest(T @ shift(z=0.025, y=0.002)).pos_error_m, np.hypot(5, 2) / 1e3, atol=2e-6)
-    assert_allclose(np.rad2deg(wall.nearest(T @ shift(z=0.01) @ about(0, 3.0)).angle_rad), 3.0, atol=0.02)
+    assert_allclose(
+        wall.nearest(T @ shift(z=0.025, y=0.002)).pos_error_m, np.hypot(5, 2) / 1e3, atol=2e-6
+    )
+    assert_allclose(
+        np.rad2deg(wall.nearest(T @ shift(z=0.01) @ about(0, 3.0)).angle_rad), 3.0, atol=0.02
+    )
     for _ in range(20):
         assert wall.nearest(wall.sample(np.random.default_rng(0))).pos_error_m < 1e-6
 

@@ -15,8 +15,8 @@ from lerobot_neuraltouch import se3
 from lerobot_neuraltouch.features import FEATURES
 from lerobot_neuraltouch.objects.catalogue import make_object, make_object_with
 from lerobot_neuraltouch.objects.convex import convex_pieces
-from lerobot_neuraltouch.objects.model import ObjectModel
 from lerobot_neuraltouch.objects.export import export_object
+from lerobot_neuraltouch.objects.model import ObjectModel
 from lerobot_neuraltouch.objects.scan import scan_like
 from lerobot_neuraltouch.objects.user import load_object
 from lerobot_neuraltouch.objects.views import make_scene
@@ -199,8 +199,12 @@ def test_bodies_that_touch_or_not_are_one_object(tmp_path: Path) -> None:
     both = trimesh.util.concatenate([bottle, lid])
     model = load_object(write_object(tmp_path, both), physics=False)
     assert_allclose(model.mesh.area, both.area / 1e6, rtol=1e-4)
-    soup = trimesh.Trimesh(both.triangles.reshape(-1, 3), np.arange(3 * len(both.faces)).reshape(-1, 3), process=False)
-    soup.vertices = soup.vertices + np.repeat(np.random.default_rng(0).normal(0, 0.01, (len(both.faces), 3)), 3, axis=0)
+    soup = trimesh.Trimesh(
+        both.triangles.reshape(-1, 3), np.arange(3 * len(both.faces)).reshape(-1, 3), process=False
+    )
+    soup.vertices = soup.vertices + np.repeat(
+        np.random.default_rng(0).normal(0, 0.01, (len(both.faces), 3)), 3, axis=0
+    )
     model = load_object(write_object(tmp_path, soup), physics=False)
     assert_allclose(model.mesh.area, both.area / 1e6, rtol=1e-2)
 
