@@ -119,7 +119,7 @@ def normal_equations(
     """Energy (S,), its gradient (S, 6) and Gauss-Newton Hessian (S, 6, 6) for body twists (v, omega) of poses T.
 
     A query's squared residual r is averaged over the descriptor; the energy is the mean over queries of the robust
-    loss 2 c^2 (sqrt(1 + r / c^2) - 1), or of r itself where c = `config.robust` is 0.
+    loss 2 c^2 (sqrt(1 + r / c^2) - 1) = 2 r / (sqrt(1 + r / c^2) + 1), or of r itself where c = `config.robust` is 0.
     """
     count, num, size = targets.shape
     points = move(T, queries)
@@ -128,7 +128,7 @@ def normal_equations(
     squared = residual.square().mean(-1)
     if config.robust > 0.0:
         root = (1.0 + squared / config.robust**2).sqrt()
-        energy, weight = 2.0 * config.robust**2 * (root - 1.0), 1.0 / root
+        energy, weight = 2.0 * squared / (root + 1.0), 1.0 / root
     else:
         energy, weight = squared, torch.ones_like(squared)
     jacobian = jacobian.reshape(3, count, num, size).permute(1, 2, 0, 3)  # (S, N_q, 3, D)

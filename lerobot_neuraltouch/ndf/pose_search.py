@@ -176,9 +176,7 @@ def search_pose(
     blocked = _obstructions(field, latent, points, fine, demos, table_height_m)
     near = torch.cdist(fine.T[:, :3, 3], points) < SEEN_M
     seen = near.sum(-1)
-    score = fine.energy.clamp_min(1e-9).log() + config.obstruction_weight * blocked.clamp_max(1.0)
-    score = score - config.seen_weight * (seen / config.enough_seen).clamp_max(1.0)
-    order = score.argsort().tolist()
+    order = _order(fine.energy, blocked, seen, config)
     winner = order[0]
     energy = float(fine.energy[winner])
     evidence = Evidence(
@@ -230,6 +228,15 @@ def _descend(
         starts.T[best], whole[best], starts.demo[best], starts.energy[best], starts.columns
     )
     return steps + optimise(field, baked, fine, queries, config.fine_steps, config), fine
+
+
+def _order(energy: Tensor, blocked: Tensor, seen: Tensor, config: PoseSearchConfig) -> list[int]:
+    """Indices of poses from the best to the worst, given energy, obstruction and points seen of each, (S,)."""
+    score = energy.clamp_min(LEAST_ENERGY).log()
+    score = score + config.obstruction_weight * blocked.clamp_max(1.0)
+    score = score - config.seen_weight * (seen / config.enough_seen).clamp_max(1.0)
+    by_energy = energy.argsort(stable=True)
+    return by_energy[score[by_energy].argsort(stable=True)].tolist()
 
 
 def _settled(
