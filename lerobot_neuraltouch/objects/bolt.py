@@ -14,7 +14,7 @@ from scipy.spatial.transform import Rotation
 from lerobot_neuraltouch import se3
 from lerobot_neuraltouch.objects.contact import ContactFeature
 from lerobot_neuraltouch.objects.model import ObjectModel, check_solid, to_trimesh
-from lerobot_neuraltouch.objects.revolve import hull, revolve
+from lerobot_neuraltouch.objects.revolve import fillet, hull, revolve
 
 NUM_SIDES = 96
 """Of round parts: facets stay within 0.015 mm of a round head."""
@@ -48,6 +48,8 @@ class Bolt:
     """Height of the round face under a hexagonal head."""
     chamfer_rad: float
     """Slope of the head's upper edge."""
+    edge_round_m: float = 0.0
+    """Radius of the head's upper edge in place of the chamfer; 0 for a chamfered one. Round heads only."""
 
     def __post_init__(self) -> None:
         if self.head not in HEADS:
@@ -60,7 +62,7 @@ class Bolt:
 
 
 def draw_bolt(rng: np.random.Generator) -> Bolt:
-    """Draw the shape of a bolt."""
+    """Draw the shape of a bolt; half of the round heads have a rounded upper edge instead of a chamfered one."""
     head = str(rng.choice(HEADS))
     diameter = rng.uniform(ISO_SIZES_M[0], ISO_SIZES_M[-1])
     if head == "hex":
@@ -76,6 +78,7 @@ def draw_bolt(rng: np.random.Generator) -> Bolt:
         head_m=height,
         washer_m=rng.uniform(0.0, 0.001),
         chamfer_rad=np.deg2rad(rng.uniform(15.0, 30.0)),
+        edge_round_m=rng.uniform(0.001, 0.003) * rng.integers(2) if head == "round" else 0.0,
     )
 
 
@@ -119,15 +122,18 @@ def bolt_head(bolt: Bolt) -> ContactFeature:
 
 
 def _head(bolt: Bolt) -> manifold3d.Manifold:
-    """The head with its chamfer and washer face, at its height."""
+    """The head with its upper edge and washer face, at its height."""
     half = 0.5 * bolt.head_width_m
     corner = half / np.cos(np.pi / 6.0) if bolt.head == "hex" else half
     edge = 0.95 * half
     drop = (corner - edge) * np.tan(bolt.chamfer_rad)
+    bend = bolt.edge_round_m
+    upper = np.array([[corner, bolt.head_m - drop], [edge, bolt.head_m]])
+    if bend > 0.0:
+        upper = fillet((corner - bend, bolt.head_m - bend), bend, 0.0, 90.0, 7)
     low = bolt.washer_m if bolt.head == "hex" else 0.0
-    cone = np.array(
-        [[0.0, low], [corner, low], [corner, bolt.head_m - drop], [edge, bolt.head_m], [0.0, bolt.head_m]]
-    )  # fmt: skip
+    ends = np.array([[0.0, low], [corner, low], [0.0, bolt.head_m]])
+    cone = np.concatenate([ends[:2], upper, ends[2:]])
     solid = revolve(cone, NUM_SIDES)
     if bolt.head == "hex":
         angles = np.pi / 3.0 * np.arange(6)  # a flat looks along +y

@@ -4,6 +4,7 @@ Frame: object, [m]. Ranges: everyday mugs; drawn uniformly.
 """
 
 from dataclasses import dataclass
+from itertools import pairwise
 
 import manifold3d
 import numpy as np
@@ -35,8 +36,12 @@ WALL_MARGIN_M = 0.013
 """The ideal wall contact keeps this far from rim and floor: a pad's radius and 3 mm."""
 HANDLE_SLIDE_M = 0.008
 """The ideal contact at a loop's outermost point may lie this far along its centre line."""
-THINNEST_M = 0.002
-"""The rounding at the base leaves at least this between outside and inside."""
+ROUND_SHARE = 1.0 / 3.0
+"""Part of the mugs that are round where the wall meets the floor."""
+FLAT_SHARE = 0.45
+"""Largest radius of the edge at the base, as a share of the base's own."""
+CORNER_FIT_M = 0.0002
+"""Physics pieces follow the rounding between wall and floor inside a mug this well."""
 FINGER_HALF_WIDTH_M = 0.0105
 HANDLE_CLEARANCE_M = 0.006
 """A finger centred on the rim keeps this far from the handle's side."""
@@ -62,6 +67,17 @@ class Mug:
     """Radius of the outer edge at the base."""
     handle: Handle
 
+    @property
+    def inner_round_m(self) -> float:
+        """Radius of the corner between wall and floor inside: what leaves between wall and floor a thickness between theirs."""
+        return max(0.0, self.base_round_m - max(self.wall_m, self.floor_m))
+
+    @property
+    def straight_m(self) -> float:
+        """Height above which both faces of the wall are straight up to the rim."""
+        rise = 1.0 - float(np.sin(self.taper_rad))
+        return max(self.base_round_m * rise, self.floor_m + self.inner_round_m * rise)
+
     def outer_radius[Number: (float, np.ndarray)](self, z: Number) -> Number:
         """Radius of the outer face of the wall at a height."""
         return self.radius_m + (z - self.height_m) * np.tan(self.taper_rad)
@@ -76,7 +92,10 @@ class Mug:
 
 
 def draw_mug(rng: np.random.Generator, held_out: bool = False) -> Mug:
-    """Draw the shape of a mug, with the handle that is held out or with one of the others; a third have a round base."""
+    """Draw the shape of a mug, with the handle that is held out or with one of the others; a third have a round base.
+
+    No rounding reaches up to the handle, and a flat of more than half the base's radius remains to stand on.
+    """
     radius, height = rng.uniform(0.035, 0.050), rng.uniform(0.075, 0.120)
     wall = rng.uniform(0.0025, 0.005)
     # A slender tall mug must not taper to a point: its base keeps 60 % of the rim's radius.
@@ -87,38 +106,32 @@ def draw_mug(rng: np.random.Generator, held_out: bool = False) -> Mug:
     margin = span / 2.0 + thickness / 2.0 + 0.006
     droop = rng.uniform(0.0, 0.004)
     floor = rng.uniform(0.004, 0.008)
-    base_round = (
-        rng.uniform(0.002, 0.006) if rng.random() < 2.0 / 3.0 else rng.uniform(0.006, 0.015)
+    is_round = rng.random() >= 1.0 - ROUND_SHARE
+    base_round = rng.uniform(0.006, 0.020) if is_round else rng.uniform(0.002, 0.006)
+    rim_round = min(rng.uniform(0.001, 0.0025), 0.48 * wall)
+    handle = Handle(
+        style=handles.HELD_OUT_STYLE if held_out else str(rng.choice(handles.STYLES)),
+        reach_m=rng.uniform(0.022, 0.040),
+        span_m=span,
+        middle_m=rng.uniform(margin + droop, max(height - margin, margin + droop)),
+        width_m=rng.uniform(0.008, 0.016),
+        thickness_m=thickness,
+        roundness=rng.uniform(1.15, 1.4) if held_out else rng.uniform(2.0, 4.0),
+        corner_m=rng.uniform(0.0, 0.008),
+        droop_m=droop,
     )
+    handle_low = handle.middle_m - 0.5 * (span + thickness)
+    base_radius = radius - height * float(np.tan(taper))
     return Mug(
         radius_m=radius,
         height_m=height,
         wall_m=wall,
         floor_m=floor,
         taper_rad=taper,
-        rim_round_m=min(rng.uniform(0.001, 0.0025), 0.48 * wall),
-        base_round_m=min(base_round, _largest_rounding(wall, floor)),
-        handle=Handle(
-            style=handles.HELD_OUT_STYLE if held_out else str(rng.choice(handles.STYLES)),
-            reach_m=rng.uniform(0.022, 0.040),
-            span_m=span,
-            middle_m=rng.uniform(margin + droop, max(height - margin, margin + droop)),
-            width_m=rng.uniform(0.008, 0.016),
-            thickness_m=thickness,
-            roundness=rng.uniform(1.15, 1.4) if held_out else rng.uniform(2.0, 4.0),
-            corner_m=rng.uniform(0.0, 0.008),
-            droop_m=droop,
-        ),
+        rim_round_m=rim_round,
+        base_round_m=min(base_round, handle_low, FLAT_SHARE * base_radius),
+        handle=handle,
     )
-
-
-def _largest_rounding(wall: float, floor: float) -> float:
-    """Largest radius of the edge at the base that leaves THINNEST_M between the outside and the inner corner.
-
-    Solves |(r - wall, r - floor)| = r - THINNEST_M for the larger r.
-    """
-    linear = wall + floor - THINNEST_M
-    return linear + float(np.sqrt(linear**2 - (wall**2 + floor**2 - THINNEST_M**2)))
 
 
 def make_mug(mug: Mug, name: str) -> ObjectModel:
@@ -136,7 +149,12 @@ def make_mug(mug: Mug, name: str) -> ObjectModel:
             .astype(int)
         )
     ]
-    pieces = (*_wall_pieces(mug), _floor_piece(mug), *map(to_trimesh, handles.hulls(rough)))
+    pieces = (
+        *_wall_pieces(mug),
+        *_corner_pieces(mug),
+        _floor_piece(mug),
+        *map(to_trimesh, handles.hulls(rough)),
+    )
     return ObjectModel(
         name=name,
         category="mug",
@@ -188,12 +206,12 @@ def mug_rim(mug: Mug) -> ContactFeature:
 
 
 def mug_wall(mug: Mug) -> ContactFeature:
-    """The wall between the pads, the left one inside, clear of rim and floor.
+    """The wall between the pads, the left one inside, clear of rim and floor and of the rounding between wall and floor.
 
     Target frame as at the rim. Free around the wall (as at the rim), up and down, and any spin about the wall's normal.
     """
-    high, low = mug.height_m - WALL_MARGIN_M, mug.floor_m + WALL_MARGIN_M
-    half = 0.5 * (high - low) / np.cos(mug.taper_rad)
+    high, low = mug.height_m - WALL_MARGIN_M, mug.straight_m + WALL_MARGIN_M
+    half = 0.5 * (high - low) / float(np.cos(mug.taper_rad))
     return ContactFeature(
         name="mug_wall",
         poses=_around_the_wall(mug, 0.5 * (high + low), 0.0),
@@ -275,8 +293,8 @@ def _outline(mug: Mug, num_rim: int = 7, num_base: int = 9) -> np.ndarray:
     """Profile of the cup, counter-clockwise from the centre of the base to the centre of the floor, shape (num_points, 2)."""
     outer = _outer_profile(mug, num_rim, num_base)
     inner = _inner_rim(mug, num_rim)
-    corner = [mug.inner_radius(mug.floor_m), mug.floor_m]
-    return np.concatenate([[[0.0, 0.0]], outer, inner, [corner, [0.0, mug.floor_m]]])
+    corner = _inner_corner(mug, num_base)[::-1]
+    return np.concatenate([[[0.0, 0.0]], outer, inner, corner, [[0.0, mug.floor_m]]])
 
 
 def _outer_profile(mug: Mug, num_rim: int, num_base: int) -> np.ndarray:
@@ -298,20 +316,49 @@ def _inner_rim(mug: Mug, num_rim: int) -> np.ndarray:
     return fillet((centre_r, height), round_, 90.0, 180.0 - np.rad2deg(mug.taper_rad), num_rim)
 
 
-def _split_at_floor(mug: Mug) -> tuple[np.ndarray, np.ndarray]:
-    """Coarse profile of the outer face below and above the floor's height, each with a point at that height."""
+def _inner_corner(mug: Mug, num: int) -> np.ndarray:
+    """From the floor up to the inner face of the wall, shape (num, 2); (1, 2) where the corner is sharp."""
+    bend = mug.inner_round_m
+    if bend == 0.0:
+        return np.array([[mug.inner_radius(mug.floor_m), mug.floor_m]])
+    height = mug.floor_m + bend
+    centre_r = mug.inner_radius(height) - bend / np.cos(mug.taper_rad)
+    return fillet((centre_r, height), bend, -90.0, -np.rad2deg(mug.taper_rad), num)
+
+
+def _outer_between(mug: Mug, low: float, high: float) -> np.ndarray:
+    """Coarse profile of the outer face between two heights, with a point at each, shape (num_points, 2)."""
     profile = _outer_profile(mug, num_rim=5, num_base=9)
-    below = profile[:, 1] < mug.floor_m
-    at_floor = [[np.interp(mug.floor_m, profile[:, 1], profile[:, 0]), mug.floor_m]]
-    return np.concatenate([profile[below], at_floor]), np.concatenate([at_floor, profile[~below]])
+    radius, height = profile.T
+    ends = np.array([low, min(high, mug.height_m)])
+    corners = np.column_stack([np.interp(ends, height, radius), ends])
+    within = (height > low + 1e-9) & (height < ends[1] - 1e-9)
+    return np.concatenate([corners[:1], profile[within], corners[1:]])
 
 
 def _wall_pieces(mug: Mug) -> list[trimesh.Trimesh]:
-    """The wall above the floor in sectors, whose faces lie evenly about the round wall."""
-    outer = _split_at_floor(mug)[1]
-    inner = np.concatenate(
-        [_inner_rim(mug, num_rim=5), [[mug.inner_radius(mug.floor_m), mug.floor_m]]]
-    )
+    """The wall above floor and inner rounding in sectors, whose faces lie evenly about the round wall."""
+    corner = _inner_corner(mug, 2)[-1:]
+    outer = _outer_between(mug, corner[0, 1], mug.height_m)
+    return _sectors(outer, np.concatenate([_inner_rim(mug, num_rim=5), corner]))
+
+
+def _corner_pieces(mug: Mug) -> list[trimesh.Trimesh]:
+    """The rounding between wall and floor: sectors in as many layers as the inner face, which is concave, needs."""
+    bend = mug.inner_round_m
+    if bend == 0.0:
+        return []
+    half_step = np.arccos(max(1.0 - CORNER_FIT_M / bend, 0.0))
+    num = int(np.ceil((0.5 * np.pi - mug.taper_rad) / (2.0 * half_step)))
+    arc = _inner_corner(mug, num + 1)
+    pieces = []
+    for low, high in pairwise(arc):
+        pieces += _sectors(_outer_between(mug, low[1], high[1]), np.stack([low, high]))
+    return pieces
+
+
+def _sectors(outer: np.ndarray, inner: np.ndarray) -> list[trimesh.Trimesh]:
+    """Convex pieces around the axis between two profiles, shapes (num_points, 2)."""
     width = 2.0 * np.pi / NUM_WALL_PIECES
     # The outer face gets a corner in the middle too; the inner one is concave and cannot have it.
     outer_r = even_radius(outer[:, 0], 2 * NUM_WALL_PIECES)
@@ -326,4 +373,4 @@ def _wall_pieces(mug: Mug) -> list[trimesh.Trimesh]:
 
 def _floor_piece(mug: Mug) -> trimesh.Trimesh:
     """The floor as a disc that reaches to the outer face."""
-    return convex_slice(_split_at_floor(mug)[0], 2 * NUM_WALL_PIECES)
+    return convex_slice(_outer_between(mug, 0.0, mug.floor_m), 2 * NUM_WALL_PIECES)
