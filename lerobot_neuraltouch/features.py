@@ -97,7 +97,21 @@ TASKS = {
     task.name: task
     for task in (
         Task("RefineMugRim", "mug", "mug_rim", "Grasp the mug by its rim"),
+        Task("RefineMugWall", "mug", "mug_wall", "Grasp the mug by its wall"),
+        Task(
+            "RefineRightAngleHandle",
+            "mug",
+            "right_angle_handle",
+            "Grasp the mug by the corner of its handle",
+        ),
+        Task(
+            "RefineHorizontalHandle",
+            "mug",
+            "horizontal_handle",
+            "Grasp the mug by the loop of its handle",
+        ),
         Task("RefineBottleHead", "bottle", "bottle_head", "Grasp the bottle by its lid"),
+        Task("RefineBoltHead", "bolt", "bolt_head", "Grasp the bolt by its head"),
     )
 }
 

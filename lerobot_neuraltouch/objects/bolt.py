@@ -28,6 +28,8 @@ HEAD_DEPTH_M = 0.006
 LONGEST_M = 0.200
 DENSITY = 7850.0
 """Of steel [kg/m3]."""
+HEAVIEST_KG = 0.6
+"""Long thick bolts are lighter than of steel, so that a hand with 12 N to spare can lift them all."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -93,7 +95,7 @@ def make_bolt(bolt: Bolt, name: str) -> ObjectModel:
         mesh=mesh,
         pieces=(hull(to_trimesh(shaft).vertices), hull(to_trimesh(head).vertices)),
         features={"bolt_head": bolt_head(bolt)},
-        mass_kg=float(np.clip(DENSITY * mesh.volume, 0.05, 1.5)),
+        mass_kg=float(np.clip(DENSITY * mesh.volume, 0.05, HEAVIEST_KG)),
         style=bolt.head,
         landmarks={"top": np.array([0.0, 0.0, bolt.height_m]), "base": np.zeros(3)},
         top_radius_m=0.5 * bolt.head_width_m,

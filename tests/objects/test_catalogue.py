@@ -238,10 +238,10 @@ def test_splits_have_the_same_ranges() -> None:
 
 def test_objects_have_the_features_of_the_tasks() -> None:
     for task in TASKS.values():
-        model = make_object(task.category, "val", 0)
-        assert model.name == f"{task.category}-val-0000"
+        model = make_object_with(task.feature, "val", 0)
+        assert model.name.startswith(f"{task.category}-val-")
         assert model.feature(task.feature).name == task.feature
-        assert 0.02 < model.mass_kg < 0.5
+        assert 0.02 < model.mass_kg <= 0.6
 
 
 def test_unknown_names_list_what_exists() -> None:

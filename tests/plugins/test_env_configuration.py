@@ -44,7 +44,7 @@ def test_the_config_survives_a_checkpoint() -> None:
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ({"task": "RefineMugRim,Grasp"}, "Unknown task 'Grasp'. Available: RefineBottleHead, Ref"),
+        ({"task": "RefineMugRim,Grasp"}, "Unknown task 'Grasp'. Available: RefineBoltHead, Ref"),
         ({"task": ""}, "Unknown task ''. Available"),
         ({"start": "far"}, "Unknown start 'far'. Available: perturbed, perception"),
         ({"split": "all"}, "Unknown split"),

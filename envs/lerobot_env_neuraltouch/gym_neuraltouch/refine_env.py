@@ -21,6 +21,7 @@ from lerobot_neuraltouch.features import (
     check_action,
     get_task,
 )
+from lerobot_neuraltouch.objects.catalogue import SPLITS
 from lerobot_neuraltouch.objects.contact import ContactError
 from lerobot_neuraltouch.tactile import TacTipFinger, TouchNoise
 
@@ -121,7 +122,8 @@ class RefineEnv(gymnasium.Env):
     ## Arguments
     - `task`: name in `features.TASKS`.
     - `start`: `"perturbed"` or `"perception"`.
-    - `split`: `"train"`, `"val"` or `"test"`: the stream of shapes.
+    - `split`: `"train"`, `"val"`, `"test"` or `"ood"`: the stream of shapes; `ood` has handles and shoulders that are in none of
+      the others, and no right-angle handles.
     - `num_objects`: size of the pool episodes draw from (default 64).
     - `object_path`: YAML of the user's own object instead.
     - `task_text`: what `task_description` says in place of the task's own text: it selects another skill of a policy.
@@ -160,7 +162,7 @@ class RefineEnv(gymnasium.Env):
         config: RefineConfig | None = None,
     ) -> None:
         _check_choice("start", start, tuple(TIME_LIMITS))
-        _check_choice("split", split, ("train", "val", "test"))
+        _check_choice("split", split, SPLITS)
         _check_choice("noise", noise, ("nominal", "off"))
         _check_choice("calibration", calibration, tuple(perception.CALIBRATIONS))
         _check_choice("render_mode", render_mode, (None, *self.metadata["render_modes"]))

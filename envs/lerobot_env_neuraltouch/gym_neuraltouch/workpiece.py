@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from lerobot_neuraltouch import se3
 from lerobot_neuraltouch.features import Task
-from lerobot_neuraltouch.objects.catalogue import make_object
+from lerobot_neuraltouch.objects.catalogue import make_object_with
 from lerobot_neuraltouch.objects.contact import DIRECTIONS, ContactError, ContactFeature
 from lerobot_neuraltouch.objects.model import ObjectModel
 from lerobot_neuraltouch.tactile import TactileCamera, TacTipFinger
@@ -141,7 +141,7 @@ class Workpiece:
 
 
 def make_item(task: Task, split: str, index: int, object_path: str | None) -> ObjectModel:
-    """The object of an episode: from the catalogue, or the user's own.
+    """The object of an episode: number `index` of those in the catalogue that have the task's feature, or the user's own.
 
     Raises:
         ValueError: If there is no such object, or it lacks the task's feature.
@@ -151,7 +151,7 @@ def make_item(task: Task, split: str, index: int, object_path: str | None) -> Ob
 
         item = load_object(object_path)
     else:
-        item = make_object(task.category, split, index)
+        item = make_object_with(task.feature, split, index)
     item.feature(task.feature)
     return item
 

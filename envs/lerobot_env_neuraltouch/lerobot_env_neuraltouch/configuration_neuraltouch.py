@@ -16,7 +16,7 @@ from lerobot_neuraltouch import features as contract
 from .episode import make_episode
 
 STARTS = ("perturbed", "perception")
-SPLITS = ("train", "val", "test")
+SPLITS = ("train", "val", "test", "ood")
 NOISES = ("nominal", "off")
 CALIBRATIONS = ("exact", "paper")
 
@@ -33,7 +33,7 @@ class NeuralTouchEnv(EnvConfig):
     start: str = "perturbed"
     """Where an episode begins: perturbed (around the contact) or perception (at a stand-off pose)."""
     split: str = "test"
-    """Stream the objects come from: train, val or test."""
+    """Stream the objects come from: train, val, test or ood (handles and shoulders that are in none of the others)."""
     num_objects: int | None = None
     """Draw from this many objects of the stream; without it, from the environment's default of 64."""
     object_path: str | None = None
