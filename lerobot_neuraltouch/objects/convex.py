@@ -16,7 +16,7 @@ import numpy as np
 import trimesh
 
 from lerobot_neuraltouch.objects.model import to_trimesh
-from lerobot_neuraltouch.objects.solid import NO_PASSAGES, make_solid
+from lerobot_neuraltouch.objects.solid import make_solid
 from lerobot_neuraltouch.objects.views import Scene, make_scene, to_tensor
 
 FIT_M = 0.0002
@@ -42,16 +42,13 @@ Plane = tuple[np.ndarray, float]
 """Unit normal (3,) and distance from the origin along it [m]."""
 
 
-def convex_pieces(
-    mesh: trimesh.Trimesh, passages: np.ndarray = NO_PASSAGES
-) -> tuple[trimesh.Trimesh, ...]:
+def convex_pieces(mesh: trimesh.Trimesh) -> tuple[trimesh.Trimesh, ...]:
     """At most MAX_PIECES convex pieces that together cover what a surface encloses, closed or not; see `solid.make_solid`.
 
     Args:
-        mesh: Any surface [m].
-        passages: Straight ways (start, end) that have to stay free [m], shape (num, 2, 3).
+        mesh: Any surface in the object frame [m].
     """
-    solid = make_solid(mesh, passages)
+    solid = make_solid(mesh)
     scene = make_scene(to_trimesh(solid))
     hulls = _put_together([piece.hull for piece in _cut_up(solid, scene)], scene)
     return tuple(to_trimesh(hull) for hull in hulls)
@@ -216,63 +213,87 @@ def _sides(points: np.ndarray, plane: Plane) -> tuple[np.ndarray, np.ndarray]:
     return points[height <= near], points[height >= -near]
 
 
+@dataclass(frozen=True, eq=False)
+class _Hull:
+    """A convex solid with what is asked of it again and again."""
+
+    solid: manifold3d.Manifold
+
+    @cached_property
+    def vertices(self) -> np.ndarray:
+        """Shape (V, 3)."""
+        return _arrays(self.solid)[0]
+
+    @cached_property
+    def volume_m3(self) -> float:
+        """Its volume."""
+        return self.solid.volume()
+
+    @cached_property
+    def box(self) -> np.ndarray:
+        """Lowest and highest corner [m], shape (2, 3)."""
+        return np.stack([self.vertices.min(axis=0), self.vertices.max(axis=0)])
+
+
+_Line = list[tuple[float, int, int, int, _Hull]]
+"""Pairs of pieces in a heap: how far their common hull sticks out at least, how well that is known (a step of _LOOKS), the
+numbers of both, the common hull."""
+_LOOKS = (0, 40, _NUM_SAMPLES)
+"""A pair's hull is looked at only when it comes first in line: at few points, then at many."""
+
+
 def _put_together(hulls: list[manifold3d.Manifold], scene: Scene) -> list[manifold3d.Manifold]:
     """Replace pairs of pieces by their common hull, the best fitting first, while it fits or there are too many pieces."""
-    alive = dict(enumerate(hulls))
-    # A pair is first in line by a lower bound: its new empty space, spread over its surface.
-    line: list[tuple[float, bool, int, int, manifold3d.Manifold]] = []
-
-    def consider(one: int, two: int) -> None:
-        if _gap(alive[one], alive[two]) < TOUCH_M:
-            both = _hull_of(np.concatenate([_arrays(alive[n])[0] for n in (one, two)]))
-            empty = both.volume() - alive[one].volume() - alive[two].volume()
-            heapq.heappush(line, (empty / both.surface_area(), False, one, two, both))
-
+    alive = {number: _Hull(hull) for number, hull in enumerate(hulls)}
+    line: _Line = []
     for one, two in combinations(alive, 2):
-        consider(one, two)
+        _line_up(line, alive, one, two)
     for new in count(len(hulls)):
         pair = _next_pair(line, alive, scene)
         if pair is None:
-            return list(alive.values())
+            break
         one, two, both = pair
         del alive[one], alive[two]
+        others = list(alive)
         alive[new] = both
-        for other in list(alive)[:-1]:
-            consider(new, other)
-    raise AssertionError("unreachable")
+        for other in others:
+            _line_up(line, alive, other, new)
+    return [hull.solid for hull in alive.values()]
 
 
-def _next_pair(
-    line: list[tuple[float, bool, int, int, manifold3d.Manifold]],
-    alive: dict[int, manifold3d.Manifold],
-    scene: Scene,
-) -> tuple[int, int, manifold3d.Manifold] | None:
+def _line_up(line: _Line, alive: dict[int, _Hull], one: int, two: int) -> None:
+    """Add a pair of pieces to the line, if they touch."""
+    (low_1, high_1), (low_2, high_2) = alive[one].box, alive[two].box
+    if (np.maximum(low_1, low_2) - np.minimum(high_1, high_2)).max() > TOUCH_M:
+        return
+    both = _Hull(_hull_of(np.concatenate([alive[one].vertices, alive[two].vertices])))
+    # The new empty space, spread over the whole surface, sticks out less than it does at its deepest.
+    empty = both.volume_m3 - alive[one].volume_m3 - alive[two].volume_m3
+    heapq.heappush(line, (empty / both.solid.surface_area(), 0, one, two, both))
+
+
+def _next_pair(line: _Line, alive: dict[int, _Hull], scene: Scene) -> tuple[int, int, _Hull] | None:
     """The pair that fits best, with its common hull; None if it does not fit and there are few enough pieces."""
     while line:
-        out, known, one, two, both = heapq.heappop(line)
+        out, look, one, two, both = heapq.heappop(line)
         if one not in alive or two not in alive:
             continue
         if out > FIT_M and len(alive) <= MAX_PIECES:
             return None
-        if known:
+        if look == len(_LOOKS) - 1:
             return one, two, both
-        heapq.heappush(line, (max(out, _sticks_out(both, scene)), True, one, two, both))
+        out = max(out, _sticks_out(both.solid, scene, _LOOKS[look + 1]))
+        heapq.heappush(line, (out, look + 1, one, two, both))
     return None
 
 
-def _gap(one: manifold3d.Manifold, two: manifold3d.Manifold) -> float:
-    """Distance between two boxes along the axis in which they are farthest apart; negative if they overlap."""
-    (low_1, high_1), (low_2, high_2) = (np.reshape(h.bounding_box(), (2, 3)) for h in (one, two))
-    return float((np.maximum(low_1, low_2) - np.minimum(high_1, high_2)).max())
-
-
-def _sticks_out(hull: manifold3d.Manifold, scene: Scene) -> float:
-    """How far a hull's surface lies outside of a solid at the farthest [m]."""
+def _sticks_out(hull: manifold3d.Manifold, scene: Scene, num: int = _NUM_SAMPLES) -> float:
+    """How far a hull's surface lies outside of a solid at the farthest of `num` points [m]."""
     vertices, faces = _arrays(hull)
     if not len(faces):
         return 0.0
-    middles = _thinned(vertices[faces].mean(axis=1), _NUM_SAMPLES // 2)
-    points = to_tensor(np.concatenate([_spread(vertices, faces, _NUM_SAMPLES // 2), middles]))
+    middles = _thinned(vertices[faces].mean(axis=1), num // 2)
+    points = to_tensor(np.concatenate([_spread(vertices, faces, num // 2), middles]))
     return float(scene.compute_signed_distance(points).numpy().max())
 
 

@@ -1,10 +1,12 @@
 """Make a solid for physics of any surface: open, noisy, torn, doubled, of several bodies that overlap.
 
-A mesh whose bodies are closed is taken as it is: their union, cavities filled. Any other one is closed on a grid. First each
-hole gets a fan of triangles, except where a finger has to pass: those are openings. Then what cannot be reached from
-outside without coming closer to the surface than CLOSE_SHARE of the grid's step is inside, and the boundary is drawn back
-onto the surface, so it is as exact as the surface itself. What remains an open sheet, such as the single wall of a cup,
-becomes a plate of 2 * HALF_SHEET_M. Where noise is felt it is smoothed away. Only physics sees this solid.
+First, holes that no finger fits into and holes underneath get a fan of triangles. Then a mesh whose bodies are closed is
+taken as it is: their union, cavities filled. Any other one is enclosed on a grid: what cannot be reached from outside
+without coming closer to the surface than CLOSE_SHARE of the grid's step is inside, and the boundary is drawn back onto the
+surface, so it is as exact as the surface itself. What remains an open sheet, such as the single wall of a cup, becomes a
+plate of 2 * HALF_SHEET_M. Only physics sees this solid.
+
+Frame: object, z upwards [m].
 """
 
 from dataclasses import dataclass
@@ -22,6 +24,9 @@ from lerobot_neuraltouch.objects.views import Scene, make_scene, to_tensor
 MAX_EXACT = 20_000
 """Closed meshes that keep more triangles than this without details below SIMPLIFY_M are scans: they go to the grid too."""
 SIMPLIFY_M = 0.00005
+GRID_SIMPLIFY_M = 0.0001
+"""Finer details are left out; where that leaves more than MAX_GRID triangles, twice and four times that."""
+MAX_GRID = 30_000
 STEP_M = 0.001
 """Step of the grid; larger for objects that would need more than MAX_NODES."""
 MAX_NODES = 6_000_000
@@ -30,33 +35,39 @@ MARGIN = 3
 CLOSE_SHARE = 0.6
 """Cracks up to twice this share of a step are closed."""
 HALF_SHEET_M = 0.0004
-NOISE_M = 0.00005
-"""Smoothing that moves half of the surface by less than this is not worth it: the surface is not noisy."""
-GRID_SIMPLIFY_M = 0.0001
-NO_PASSAGES = np.empty((0, 2, 3))
+SHEET_RINGS = 3
+"""So many rings of triangles around a sheet belong to it too: at its border, the way behind leads along it."""
+SKIN_SHARE = 0.01
+"""Plates thinner than this share of 1.6 steps are sheets."""
+HOLE_M = 0.02
+"""Holes smaller than this are closed: a finger is wider."""
+BASE_SHARE = 0.1
+"""Holes within this share of the height from below are closed: the base of a scanned object is often missing."""
 
 
-def make_solid(mesh: trimesh.Trimesh, passages: np.ndarray = NO_PASSAGES) -> manifold3d.Manifold:
+def make_solid(mesh: trimesh.Trimesh) -> manifold3d.Manifold:
     """The solid that a surface encloses.
 
     Args:
-        mesh: Any surface [m].
-        passages: Straight ways (start, end) that have to stay free, such as those of fingers [m], shape (num, 2, 3).
+        mesh: Any surface in the object frame; triangles of a part face the same way.
 
     Raises:
         ValueError: If nothing solid can be made of it.
     """
+    mesh = _without_holes(mesh)
     exact = _union(mesh)
     if exact is not None:
         exact = exact.simplify(SIMPLIFY_M)
         if exact.num_tri() <= MAX_EXACT:
             return exact
-    closed = np.concatenate([mesh.triangles, _fans(mesh, passages)]).reshape(-1, 3)
-    triangles = np.arange(len(closed)).reshape(-1, 3)
-    solid = _enclose(trimesh.Trimesh(closed, triangles, process=False))
+    solid = _enclose(mesh)
+    for tolerance in (1.0, 2.0, 4.0):
+        solid = solid.simplify(tolerance * GRID_SIMPLIFY_M)
+        if solid.num_tri() <= MAX_GRID:
+            break
     if solid.is_empty():
         raise ValueError("The mesh encloses nothing solid.")
-    return solid.simplify(GRID_SIMPLIFY_M)
+    return solid
 
 
 def to_manifold(vertices: np.ndarray, faces: np.ndarray) -> manifold3d.Manifold:
@@ -80,32 +91,28 @@ def _union(mesh: trimesh.Trimesh) -> manifold3d.Manifold | None:
     return manifold3d.Manifold.batch_boolean(bodies, manifold3d.OpType.Add)
 
 
-def _fans(mesh: trimesh.Trimesh, passages: np.ndarray) -> np.ndarray:
-    """Triangles (num, 3, 3) from the edges of each hole to its middle, without the holes that passages lead through."""
-    ends = np.sort(mesh.edges, axis=1)
-    edges, count = np.unique(ends, axis=0, return_counts=True)
-    edges = edges[count % 2 == 1]
+def _without_holes(mesh: trimesh.Trimesh) -> trimesh.Trimesh:
+    """The mesh with a fan of triangles from the edges of each hole to its middle, where the hole is to be closed."""
+    ends = np.asarray(mesh.edges)
+    _, index, times = np.unique(
+        np.sort(ends, axis=1), axis=0, return_inverse=True, return_counts=True
+    )
+    edges = ends[times[index.ravel()] == 1]
     num = len(mesh.vertices)
     links = coo_array((np.ones(len(edges)), (edges[:, 0], edges[:, 1])), shape=(num, num))
-    hole = connected_components(links, directed=False)[1][edges[:, 0]]
-    places = mesh.vertices[edges]
-    lengths = np.maximum(np.linalg.norm(places[:, 1] - places[:, 0], axis=1), 1e-12)
-    sums = [np.bincount(hole, lengths * x, num) for x in places.mean(axis=1).T]
-    total = np.bincount(hole, lengths, num)
-    apex = np.stack(sums, axis=1)[hole] / total[hole, None]
-    fans = np.concatenate([places, apex[:, None]], axis=1)
-    return fans[~np.isin(hole, hole[_crossed(fans, passages)])]
-
-
-def _crossed(triangles: np.ndarray, passages: np.ndarray) -> np.ndarray:
-    """Numbers of the triangles (num, 3, 3) that segments (num, 2, 3) cross."""
-    if not len(triangles) or not len(passages):
-        return np.empty(0, dtype=np.int64)
-    faces = np.arange(3 * len(triangles)).reshape(-1, 3)
-    scene = make_scene(trimesh.Trimesh(triangles.reshape(-1, 3), faces, process=False))
-    rays = np.concatenate([passages[:, 0], passages[:, 1] - passages[:, 0]], axis=1)
-    hits = scene.list_intersections(to_tensor(rays))
-    return hits["primitive_ids"].numpy()[hits["t_hit"].numpy() <= 1.0].astype(np.int64)
+    label = connected_components(links, directed=False)[1][edges[:, 0]]
+    vertices, faces = [np.asarray(mesh.vertices)], [np.asarray(mesh.faces)]
+    base = mesh.bounds[0, 2] + BASE_SHARE * mesh.extents[2]
+    order = np.argsort(label, kind="stable")
+    for hole in np.split(edges[order], np.flatnonzero(np.diff(label[order])) + 1):
+        places = mesh.vertices[hole]
+        small = np.ptp(places.reshape(-1, 3), axis=0).max() < HOLE_M if len(hole) else False
+        if small or (len(hole) and places[..., 2].max() < base):
+            lengths = np.linalg.norm(places[:, 1] - places[:, 0], axis=1)
+            middle = np.full((len(hole), 1), num + len(vertices) - 1)
+            vertices.append(np.average(places.mean(axis=1), axis=0, weights=lengths)[None])
+            faces.append(np.concatenate([hole[:, ::-1], middle], axis=1))
+    return trimesh.Trimesh(np.concatenate(vertices), np.concatenate(faces), process=False)
 
 
 @dataclass(frozen=True, eq=False)
@@ -150,8 +157,8 @@ def _enclose(mesh: trimesh.Trimesh) -> manifold3d.Manifold:
     start, way = grid.places(outer), grid.places(np.where(swapped, edges[:, 0], edges[:, 1]))
     way -= start
     far = 0.7 * grid.distance.ravel()[outer] / np.linalg.norm(way, axis=1)
-    vertices = _drawn_back(grid, start + np.minimum(far, 0.5)[:, None] * way)
-    return to_manifold(_without_noise(vertices, faces), faces)
+    vertices = _drawn_back(grid, start + np.minimum(far, 0.5)[:, None] * way, faces)
+    return to_manifold(vertices, faces)
 
 
 def _make_grid(mesh: trimesh.Trimesh) -> _Grid:
@@ -190,18 +197,21 @@ def _distances(scene: Scene, low: np.ndarray, step: float, size: np.ndarray) -> 
     return distance
 
 
-def _drawn_back(grid: _Grid, places: np.ndarray) -> np.ndarray:
-    """Places just outside the surface, (num, 3), moved onto it, or to the side of a plate where it is an open sheet."""
-    surface = (
-        grid.scene.compute_closest_points(to_tensor(places))["points"].numpy().astype(np.float64)
-    )
+def _drawn_back(grid: _Grid, places: np.ndarray, faces: np.ndarray) -> np.ndarray:
+    """Vertices (num, 3) just outside the surface moved onto it, or to the side of a plate where it is an open sheet."""
+    closest = grid.scene.compute_closest_points(to_tensor(places))
+    surface = closest["points"].numpy().astype(np.float64)
     away = places - surface
     away /= np.maximum(np.linalg.norm(away, axis=1, keepdims=True), 1e-12)
-    depth = grid.reach + grid.step
-    behind = surface - depth * away
-    # Behind a sheet one is outside again, with no surface nearer than the sheet.
-    free = grid.scene.compute_distance(to_tensor(behind)).numpy() > 0.9 * depth
-    sheet = free & grid.is_outside(behind)
+    # Right behind a sheet one is outside again, with nothing in between.
+    way = -(grid.reach + grid.step) * away
+    behind = surface + way
+    sheet = grid.is_outside(behind)
+    sheet &= grid.scene.compute_distance(to_tensor(behind)).numpy() > grid.reach
+    rays = np.concatenate([surface + SKIN_SHARE * way, (1.0 - SKIN_SHARE) * way], axis=1)
+    sheet &= ~grid.scene.test_occlusions(to_tensor(rays), 0.0, 1.0).numpy()
+    for _ in range(SHEET_RINGS):
+        sheet[faces[sheet[faces].any(axis=1)]] = True
     return surface + np.where(sheet, HALF_SHEET_M, 0.0)[:, None] * away
 
 
@@ -260,17 +270,3 @@ def _triangles_of(inner: list[bool], mirrored: bool) -> list[list[list[int]]]:
         found = [[[corner, outs[0]] for corner in ins]]
         odd = not _is_odd((outs[0], *ins))
     return [triangle[::-1] for triangle in found] if odd != mirrored else found
-
-
-def _without_noise(vertices: np.ndarray, faces: np.ndarray, rounds: int = 12) -> np.ndarray:
-    """Vertices (num, 3) smoothed without shrinking (Taubin 1995), or as they are where that changes next to nothing."""
-    num = len(vertices)
-    ends = np.concatenate([faces[:, [0, 1]], faces[:, [1, 2]], faces[:, [2, 0]]])
-    links = coo_array((np.ones(len(ends)), (ends[:, 0], ends[:, 1])), shape=(num, num)).tocsr()
-    share = 1.0 / links.sum(axis=1)[:, None]
-    smooth = vertices
-    for factor in rounds * (0.5, -0.53):
-        smooth = smooth + factor * (share * (links @ smooth) - smooth)
-    normals = trimesh.Trimesh(vertices, faces, process=False).vertex_normals
-    moved = np.abs(np.sum((smooth - vertices) * normals, axis=1))
-    return smooth if np.median(moved) > NOISE_M else vertices
