@@ -28,7 +28,7 @@ from lerobot_neuraltouch.objects.model import ObjectModel
 from lerobot_neuraltouch.objects.views import scene_of
 from lerobot_neuraltouch.pointcloud import D435, DepthNoise
 
-DATA_VERSION = 2
+DATA_VERSION = 3
 """Changes whenever the same settings would give other data."""
 BANDS_M = (0.003, 0.012, 0.030)
 """Labelled points: a quarter each at these standard deviations about the surface, and in the box around the object."""

@@ -17,18 +17,18 @@ from lerobot_neuraltouch.ndf.network import Baked, DescriptorField
 class PoseSearchConfig:
     """Settings of the search."""
 
-    num_spins: int = 8
+    num_spins: int = 6
     """Starts per demonstration that turn the aligned pose about the object's axis, evenly."""
-    num_flips: int = 4
+    num_flips: int = 3
     """Starts per demonstration upside down, spun evenly."""
-    num_random: int = 4
+    num_random: int = 2
     """Starts with a random rotation and place, in all."""
     coarse_queries: int = 16
     """Query points of the first stage."""
-    coarse_steps: int = 8
-    keep: int = 6
+    coarse_steps: int = 6
+    keep: int = 4
     """Starts that go on to the second stage, which uses all query points."""
-    fine_steps: int = 12
+    fine_steps: int = 8
     obstruction_weight: float = 3.0
     """How much the logarithm of a pose's energy may be lower for one that the gripper cannot come to."""
     seen_weight: float = 0.5

@@ -24,7 +24,7 @@ def shipped() -> DescriptorField:
 
 def test_a_users_object_is_drawn_and_recorded(shipped: DescriptorField, tmp_path: Path) -> None:
     path = export_object(make_object("bottle", "test", 0), tmp_path)
-    view = look(ShowNdfConfig(object=path, skill=path, feature="bottle_head"), shipped)
+    view = look(ShowNdfConfig(object=path, skill=path, feature="bottle_head", views=4), shipped)
     draw_view(view, tmp_path / "ndf.png")
     record_view(view, tmp_path / "ndf.rrd")
     assert (tmp_path / "ndf.png").stat().st_size > 50_000
