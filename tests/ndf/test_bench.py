@@ -121,9 +121,9 @@ def test_shipped_field_finds_grasps_and_doubts_garbage(feature: str) -> None:
     field = load_ndf(pretrained_path())
     demos = make_demonstrations(field, feature)
     errors, trust = [], []
-    for index in range(8):
+    for index in range(30):
         case = make_case(feature, "test", index, seeded(3, "shipped", feature, index))
-        if case.hidden:
+        if case.hidden or len(errors) == 5:
             continue
         result = search_pose(field, case.cloud, demos)
         errors.append(case.error(result.T)[0])
