@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from accelerate import Accelerator
+from accelerate import Accelerator, DistributedDataParallelKwargs
 from torch import nn
 
 from lerobot_neuraltouch.ndf.checkpoint import write_atomically
@@ -99,7 +99,11 @@ class Trainer:
 
     def __init__(self, config: TrainNdfConfig) -> None:
         self.config = config
-        self.accelerator = Accelerator(cpu=config.cpu, mixed_precision=config.mixed_precision)
+        # Not every parameter reaches a loss in every batch (one without a mug): nobody must wait for its gradient.
+        shared = DistributedDataParallelKwargs(find_unused_parameters=True)
+        self.accelerator = Accelerator(
+            cpu=config.cpu, mixed_precision=config.mixed_precision, kwargs_handlers=[shared]
+        )
         torch.manual_seed(config.seed)
         self.field = DescriptorField(config.network).to(self.accelerator.device)
         self.averaged = DescriptorField(config.network).to(self.accelerator.device)
