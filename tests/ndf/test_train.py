@@ -121,7 +121,7 @@ def test_stretched_landmarks_move_with_the_points() -> None:
 @pytest.mark.slow
 def test_two_processes_train_together(cache: Path, tmp_path: Path) -> None:
     """The same command with two processes: one curve, one field."""
-    AcceleratorState._reset_state(reset_partial_state=True)  # noqa: SLF001  left by the trainings before
+    AcceleratorState._reset_state(reset_partial_state=True)  # left by the trainings before
     config = dataclasses.replace(settings(cache, tmp_path / "two", 2), processes=2)
     assert load_ndf(launch(config)).config == NETWORK
     assert (tmp_path / "two" / "curve.csv").read_text().count("\n") == 2  # header, step 2
