@@ -111,11 +111,12 @@ def link_frames(model: ArmModel, q: ArrayLike) -> Array:
     turns[..., 0, 0], turns[..., 0, 1] = c, -s
     turns[..., 1, 0], turns[..., 1, 1] = s, c
     turns[..., 2, 2] = turns[..., 3, 3] = 1.0
-    steps = turns @ model.links
     frames = np.empty((*q.shape[:-1], 7, 4, 4))
     frames[..., 0, :, :] = np.eye(4)
-    for i in range(6):
-        frames[..., i + 1, :, :] = frames[..., i, :, :] @ steps[..., i, :, :]
+    frames[..., 1:, :, :] = turns @ model.links
+    for stride in (1, 2, 4):  # products of all beginnings, in three calls instead of six
+        tail = frames[..., 1 : 7 - stride, :, :] @ frames[..., 1 + stride :, :, :]
+        frames[..., 1 + stride :, :, :] = tail
     return frames
 
 
@@ -195,8 +196,8 @@ def inverse(
     Raises:
         ValueError: If the pose is no rigid transform or the reference no six finite angles.
     """
-    T = _check_pose(T_base_flange)
-    reference = _check_single(np.zeros(6) if q_near is None else q_near)
+    T = _check_pose(T_base_flange).tolist()
+    reference = _check_single(np.zeros(6) if q_near is None else q_near).tolist()
     found: list[tuple[float, list[float], bool]] = []
     for signs in itertools.product((1, -1), repeat=3):
         branch = _solve_branch(model, T, reference[5], *signs)
@@ -241,7 +242,12 @@ _FREE_SINE = 1e-10
 
 
 def _solve_branch(
-    model: ArmModel, T: Array, free_wrist_3: float, shoulder: int, wrist: int, elbow: int
+    model: ArmModel,
+    T: list[list[float]],
+    free_wrist_3: float,
+    shoulder: int,
+    wrist: int,
+    elbow: int,
 ) -> tuple[list[float], bool] | None:
     """Joint angles of one branch, and whether wrist_3 was free to choose; None out of reach.
 
@@ -250,32 +256,33 @@ def _solve_branch(
     """
     a2, a3 = model.a_m[1:3]
     d1, d4, d5, d6 = (model.d_m[i] for i in (0, 3, 4, 5))
-    x6, y6, z6, p6 = (T[:3, i] for i in range(4))
-    p5 = p6 - d6 * z6
+    x6, y6, z6, p6 = zip(*T[:3], strict=True)
+    p5 = [p - d6 * z for p, z in zip(p6, z6, strict=True)]
     # The wrist's centre lies d4 beside the plane, which fixes its direction.
     distance = math.hypot(p5[0], p5[1])
     if distance == 0.0 or d4 > distance * (1 + _EDGE):
         return None
     q1 = math.atan2(p5[1], p5[0]) + shoulder * math.acos(min(d4 / distance, 1.0)) + math.pi / 2
     c1, s1 = math.cos(q1), math.sin(q1)
-    along_x, along_y, along_z = (float(s1 * axis[0] - c1 * axis[1]) for axis in (x6, y6, z6))
+    along_x, along_y, along_z = (s1 * axis[0] - c1 * axis[1] for axis in (x6, y6, z6))
     sine = math.hypot(along_x, along_y)
     q5 = math.atan2(wrist * sine, along_z)
     free = sine < _FREE_SINE
     q6 = free_wrist_3 if free else math.atan2(-wrist * along_y, wrist * along_x)
-    z4 = -math.sin(q6) * x6 - math.cos(q6) * y6
-    p4 = p5 - d5 * z4
-    u, z = float(c1 * p4[0] + s1 * p4[1]), float(p4[2]) - d1
+    c6, s6 = math.cos(q6), math.sin(q6)
+    z4 = [-s6 * x - c6 * y for x, y in zip(x6, y6, strict=True)]
+    p4 = [p - d5 * z for p, z in zip(p5, z4, strict=True)]
+    u, z = c1 * p4[0] + s1 * p4[1], p4[2] - d1
     cosine = (u * u + z * z - a2 * a2 - a3 * a3) / (2 * a2 * a3)
     if abs(cosine) > 1 + _EDGE:
         return None
     q3 = elbow * math.acos(max(-1.0, min(1.0, cosine)))
     q2 = math.atan2(z, u) - math.atan2(a3 * math.sin(q3), a2 + a3 * math.cos(q3))
-    q234 = math.atan2(float(c1 * z4[0] + s1 * z4[1]), -float(z4[2]))
+    q234 = math.atan2(c1 * z4[0] + s1 * z4[1], -z4[2])
     return [q1, q2, q3, q234 - q2 - q3, q5, q6], free
 
 
-def _shift_turns(model: ArmModel, q: list[float], reference: Array) -> list[float] | None:
+def _shift_turns(model: ArmModel, q: list[float], reference: list[float]) -> list[float] | None:
     """Shift each joint by whole turns to the nearest place to the reference within its limits; None if there is none."""
     shifted = []
     for angle, near, lower, upper in zip(
@@ -313,6 +320,11 @@ class DampingConfig:
         for name in ("length_m", "threshold"):
             if not getattr(self, name) > 0:
                 raise ValueError(f"{name} must be positive, got {getattr(self, name)}.")
+
+    @cached_property
+    def weights(self) -> Array:
+        """What rows of a Jacobian are multiplied by to make metres and radians one, shape (6, 1)."""
+        return np.array([[1 / self.length_m]] * 3 + [[1.0]] * 3)
 
 
 @dataclass(frozen=True)
@@ -375,12 +387,23 @@ _LOST_SHARE = 1e-6
 """A singularity is named as the reason when damping takes more than this share of a twist."""
 
 
+def smallest_singular_value(
+    model: ArmModel,
+    q: ArrayLike,
+    T_flange_tcp: Array | None = None,
+    damping: DampingConfig = DampingConfig(),
+) -> float:
+    """Distance of joint angles [rad], shape (6,), from a singularity: that of `JointMotion`."""
+    weighted = damping.weights * jacobian(model, _check_single(q), T_flange_tcp)
+    return float(np.linalg.svd(weighted, compute_uv=False)[-1])
+
+
 def _damped_velocity(J: Array, twist: Array, config: DampingConfig) -> tuple[Array, float, float]:
     """Damped solution of J dq = twist, the share of the (weighted) twist that damping takes, and the smallest singular value."""
-    weights = np.array([1 / config.length_m] * 3 + [1.0] * 3)
-    U, s, Vt = np.linalg.svd(weights[:, None] * J)
+    weights = config.weights
+    U, s, Vt = np.linalg.svd(weights * J)
     gains = s / np.maximum(s, config.threshold) ** 2
-    wanted = U.T @ (weights * twist)
+    wanted = U.T @ (weights[:, 0] * twist)
     lost = math.hypot(*((1 - s * gains) * wanted)) / (math.hypot(*wanted) or 1.0)
     return Vt.T @ (gains * wanted), lost, float(s[-1])
 

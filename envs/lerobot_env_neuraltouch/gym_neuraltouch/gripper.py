@@ -1,11 +1,6 @@
-"""The free-flying gripper in a running simulation: twist and finger-distance servos, and what its sensors read.
+"""The gripper in a running simulation: fingers, control step and sensors, whatever carries them."""
 
-The hand hangs on a mocap body, the anchor, by three slides and a ball joint. Before each control step the anchor is
-moved to the hand's actual pose and the joints, velocities and set points are re-expressed, which changes no motion:
-so the servos always act along the tcp's own axes and never near a singular rotation.
-"""
-
-import math
+from abc import ABC, abstractmethod
 
 import mujoco
 import numpy as np
@@ -24,28 +19,21 @@ TICKS = 5
 TOUCH_PRESS_M = 0.0001
 """A pad is in contact when its skin is pressed in by this much [m]."""
 _TICK_STEPS = SUBSTEPS // TICKS
-_TICK_S = _TICK_STEPS * TIMESTEP_S
+TICK_S = _TICK_STEPS * TIMESTEP_S
 _MAX_SPEED = 20.0
 """No joint of a sound simulation is ever this fast [m/s, rad/s]."""
-_MAX_LEAD_M = 0.001
-_MAX_LEAD_RAD = math.radians(1.0)
-"""The set point never runs further than this ahead of the actual pose, or it would wind up against an obstacle."""
 
 
-class Gripper:
-    """Drives the gripper of one model and its data.
+class Gripper(ABC):
+    """Two fingers on a carrier, which the first six actuators move.
 
     Args:
         model, data: From `scene.compile_model`.
-        config: The servos that the model was compiled with.
+        config: The hand that the model was compiled with.
     """
 
     def __init__(self, model: mujoco.MjModel, data: mujoco.MjData, config: GripperConfig) -> None:
         self.model, self.data, self.config = model, data, config
-        self._anchor = int(model.body("anchor").mocapid[0])
-        first = model.joint("base_x")
-        self._q = int(first.qposadr[0])
-        self._v = int(first.dofadr[0])
         self._left, self._right = (int(model.joint(n).qposadr[0]) for n in ("left", "right"))
         self._normal = np.array(
             [int(model.joint(f"{n}_normal").qposadr[0]) for n in ("left", "right")]
@@ -56,23 +44,40 @@ class Gripper:
                 for n in ("left", "right")
             ]
         )
-        self._act = int(model.actuator("base_x").actadr[0])
+        self._grip = model.actuator("grip").id
+        self._act_grip = int(model.actuator("grip").actadr[0])
+        self._act = self._act_grip - 6
+        self.solid_geoms = np.flatnonzero(model.geom_contype == 1)
+        """Whatever of fingers and carrier collides."""
+        self.limited_by = ""
+        """What kept the carrier from the whole twist in the last control step; empty if nothing did."""
         self.force_n = np.zeros(2)
         """Largest normal force on the left and right finger in the last control step [N], shape (2,)."""
 
+    @property
+    @abstractmethod
+    def T_base_tcp(self) -> Array:
+        """Actual pose of the tcp in base, shape (4, 4)."""
+
+    @abstractmethod
     def place(self, T_base_tcp: Array, finger_distance_m: float) -> None:
         """Put the gripper at rest, without simulating: pose in base, shape (4, 4), and finger distance [m]."""
-        data = self.data
-        data.mocap_pos[self._anchor] = T_base_tcp[:3, 3]
-        mujoco.mju_mat2Quat(data.mocap_quat[self._anchor], T_base_tcp[:3, :3].ravel())
-        data.qpos[self._q : self._q + 15] = 0
-        data.qpos[self._q + 3] = 1
-        data.qvel[self._v : self._v + 14] = 0
-        data.qpos[[self._left, self._right]] = finger_distance_m / 2
-        data.act[self._act : self._act + 6] = 0
-        data.act[self._act + 6] = finger_distance_m
-        data.ctrl[:] = 0
-        self.force_n = np.zeros(2)
+
+    @abstractmethod
+    def _begin(self, twist: Array) -> None:
+        """Begin a control step with a twist (v, omega) of the tcp in its own frame [m/s, rad/s]."""
+
+    @abstractmethod
+    def _steer(self, tick: int) -> None:
+        """Write the carrier's controls for a tick, so that the twist keeps turning with the tcp."""
+
+    def can_reach(self, T_base_tcp: Array) -> bool:
+        """Whether the carrier can begin an episode at a pose, shape (4, 4)."""
+        return True
+
+    def can_move(self, T_base_from: Array, T_base_to: Array) -> bool:
+        """Whether the carrier can begin at one pose and bring the tcp straight to another, shapes (4, 4)."""
+        return True
 
     def drive(self, twist: Array, set_point_m: float) -> Array:
         """Simulate one control step.
@@ -85,20 +90,15 @@ class Gripper:
             Largest normal force on the left and right finger, 20 ms means [N], shape (2,).
         """
         model, data = self.model, self.data
-        self._move_anchor()
-        v, omega = twist[:3], twist[3:]
-        turn = _cross(omega, v)
-        turn2 = _cross(omega, turn)
-        act_grip = self._act + 6
+        self._begin(twist)
         goal = min(max(set_point_m, MIN_FINGER_DISTANCE), MAX_FINGER_DISTANCE)
         slew = self.config.grip_slew_m_per_s
-        data.ctrl[3:6] = omega
         sensors = data.sensordata
         force, total, step = np.zeros(2), np.zeros(4), mujoco.mj_step
         for tick in range(TICKS):
-            t = (tick + 0.5) * _TICK_S
-            data.ctrl[:3] = v + t * turn + (0.5 * t * t) * turn2
-            data.ctrl[6] = min(max((goal - data.act[act_grip]) / _TICK_S, -slew), slew)
+            self._steer(tick)
+            lead = (goal - data.act[self._act_grip]) / TICK_S
+            data.ctrl[self._grip] = min(max(lead, -slew), slew)
             total[:] = 0.0
             for _ in range(_TICK_STEPS):
                 step(model, data)
@@ -117,19 +117,6 @@ class Gripper:
         if np.abs(data.qvel).max() > _MAX_SPEED:
             return f"simulation diverged: speed {np.abs(data.qvel).max():.1f}"
         return ""
-
-    @property
-    def T_base_tcp(self) -> Array:
-        """Actual pose of the tcp in base, shape (4, 4)."""
-        data = self.data
-        R_anchor, R_ball = (
-            _matrix(data.mocap_quat[self._anchor]),
-            _matrix(data.qpos[self._q + 3 : self._q + 7]),
-        )
-        T = np.eye(4)
-        T[:3, :3] = R_anchor @ R_ball
-        T[:3, 3] = data.mocap_pos[self._anchor] + R_anchor @ data.qpos[self._q : self._q + 3]
-        return T
 
     @property
     def finger_distance_m(self) -> float:
@@ -151,37 +138,12 @@ class Gripper:
         """Whether both pads are in contact."""
         return bool(np.all(self.pad_press_m > TOUCH_PRESS_M))
 
-    def _move_anchor(self) -> None:
-        """Move the anchor to the hand's actual pose and limit how far the set points lead."""
-        data, q, v, a = self.data, self._q, self._v, self._act
-        quat_ball = data.qpos[q + 3 : q + 7].copy()
-        R_ball = _matrix(quat_ball)
-        quat_anchor = data.mocap_quat[self._anchor].copy()
-        R_anchor = _matrix(quat_anchor)
-        data.mocap_pos[self._anchor] += R_anchor @ data.qpos[q : q + 3]
-        mujoco.mju_mulQuat(data.mocap_quat[self._anchor], quat_anchor, quat_ball)
-        mujoco.mju_normalize4(data.mocap_quat[self._anchor])
-        lead = R_ball.T @ (data.act[a : a + 3] - data.qpos[q : q + 3])
-        data.act[a : a + 3] = np.clip(lead, -_MAX_LEAD_M, _MAX_LEAD_M)
-        # Both rotations are below a few degrees here, where the set point's lead is the difference to first order.
-        ball = np.zeros(3)
-        mujoco.mju_quat2Vel(ball, quat_ball, 1.0)
-        data.act[a + 3 : a + 6] = np.clip(
-            data.act[a + 3 : a + 6] - ball, -_MAX_LEAD_RAD, _MAX_LEAD_RAD
-        )
-        data.qvel[v : v + 3] = R_ball.T @ data.qvel[v : v + 3]
-        data.qpos[q : q + 3] = 0
-        data.qpos[q + 3 : q + 7] = (1, 0, 0, 0)
-
-
-def _cross(a: Array, b: Array) -> Array:
-    """Cross product of two vectors; `np.cross` takes ten times as long."""
-    return np.array(
-        [a[1] * b[2] - a[2] * b[1], a[2] * b[0] - a[0] * b[2], a[0] * b[1] - a[1] * b[0]]
-    )
-
-
-def _matrix(quat: Array) -> Array:
-    flat = np.empty(9)
-    mujoco.mju_quat2Mat(flat, quat)
-    return flat.reshape(3, 3)
+    def _place_fingers(self, finger_distance_m: float) -> None:
+        """Open the fingers, let the skins out, and stop whatever moves."""
+        data = self.data
+        data.qpos[self._left : self._left + 8] = 0
+        data.qpos[[self._left, self._right]] = finger_distance_m / 2
+        data.qvel[:14] = 0
+        data.act[self._act_grip] = finger_distance_m
+        data.ctrl[:] = 0
+        self.force_n = np.zeros(2)

@@ -26,6 +26,7 @@ from lerobot_neuraltouch.objects.contact import ContactError
 from lerobot_neuraltouch.tactile import TacTipFinger, TouchNoise
 
 from . import perception, rewards
+from .arm_scene import ARMS, ROBOTS
 from .gripper import TOUCH_PRESS_M
 from .scene import GripperConfig
 from .starts import PerturbationConfig, draw_perturbed_start
@@ -48,6 +49,8 @@ REPLAY_STEPS = 200
 """Time limits [control steps]; a released object adds REPLAY_STEPS."""
 NUM_OBJECTS = 64
 """Default size of the pool that episodes draw from."""
+_MAX_PLACES, _TRIED_TARGETS = 100, 5
+"""Places drawn before giving up; ideal poses tried in each."""
 _CACHED_OBJECTS = 16
 """Objects that one environment keeps ready; a mug takes 17 MB, and many environments may run side by side."""
 
@@ -131,6 +134,8 @@ class RefineEnv(gymnasium.Env):
     - `noise`: `"nominal"` or `"off"`, for touch and depth.
     - `calibration`: `"exact"` or `"paper"`: whether the wrist camera's pose is known exactly.
     - `release`: see above.
+    - `robot`: what carries the fingers: `"gripper"` (nothing: it flies), `"ur5e"` or `"ur5"`. An arm stands at the origin of base;
+      places, starts and looks are redrawn until it reaches them.
     - `render_mode`: `"rgb_array"` or None.
     - `config`: `RefineConfig`.
 
@@ -138,7 +143,7 @@ class RefineEnv(gymnasium.Env):
 
     ## Info
     Every step and reset: `is_success`, `pos_error_m`, `cos_error`, `along_m`, `max_force_n`, `reward_terms`, `refined`,
-    `failure`, `object_index`, `acceptance_rate`, and `privileged`, which no policy may see: `target_twist` (6,) to the nearest
+    `failure`, `limited_by` (joint limits or singularities that kept an arm from the whole twist; empty if none did), `object_index`, `acceptance_rate`, and `privileged`, which no policy may see: `target_twist` (6,) to the nearest
     ideal pose [m, rad, tcp], `pad_press_m` and `pad_shear_m` (2,), `finger_distance_m`, `target_finger_distance_m`, `pos_error_m`, `cos_error`,
     `T_base_tcp`, `T_base_target`, `T_base_object` (4, 4), `refined`.
     """
@@ -158,6 +163,7 @@ class RefineEnv(gymnasium.Env):
         noise: Literal["nominal", "off"] = "nominal",
         calibration: Literal["exact", "paper"] = "exact",
         release: bool = False,
+        robot: str = "gripper",
         render_mode: str | None = None,
         config: RefineConfig | None = None,
     ) -> None:
@@ -165,6 +171,7 @@ class RefineEnv(gymnasium.Env):
         _check_choice("split", split, SPLITS)
         _check_choice("noise", noise, ("nominal", "off"))
         _check_choice("calibration", calibration, tuple(perception.CALIBRATIONS))
+        _check_choice("robot", robot, ROBOTS)
         _check_choice("render_mode", render_mode, (None, *self.metadata["render_modes"]))
         self.task = get_task(task)
         self.task_description = task_text or self.task.text
@@ -172,7 +179,7 @@ class RefineEnv(gymnasium.Env):
         self.start, self.split, self.object_path = start, split, object_path
         self.num_objects = 1 if object_path else num_objects or NUM_OBJECTS
         self.image_size, self.release, self.render_mode = image_size, release, render_mode
-        self.noise, self.calibration = noise, calibration
+        self.noise, self.calibration, self.robot = noise, calibration, robot
         self.touch_noise = TouchNoise.nominal() if noise == "nominal" else TouchNoise()
         self.max_episode_steps = TIME_LIMITS[start] + (REPLAY_STEPS if release else 0)
         self.action_space = gymnasium.spaces.Box(ACTION_LOW, ACTION_HIGH, dtype=np.float32)
@@ -189,7 +196,7 @@ class RefineEnv(gymnasium.Env):
         super().reset(seed=seed)
         self._object_index = self._draw_object(options or {})
         self.piece = self._workpiece(self._object_index)
-        self._T_base_object = self._draw_place()
+        self._T_base_object = self._draw_reachable_place()
         self.piece.put(self._T_base_object)
         self._episode_noise = self.touch_noise.sample(self.np_random, self.image_size)
         self._episode_noise.mount(self.piece.camera)
@@ -274,6 +281,19 @@ class RefineEnv(gymnasium.Env):
             self.config.gripper,
             self.image_size,
             self.release,
+            ARMS.get(self.robot),
+        )
+
+    def _draw_reachable_place(self) -> Array:
+        """Where the object stands, turned as a person would put it there: so that the contact can be reached."""
+        gripper, targets = self.piece.gripper, self.piece.feature.curve(_TRIED_TARGETS)
+        for _ in range(_MAX_PLACES):
+            T_base_object = self._draw_place()
+            if any(gripper.can_reach(T_base_object @ T) for T in targets):
+                return T_base_object
+        raise RuntimeError(
+            f"In none of {_MAX_PLACES} places does robot '{self.robot}' reach '{self.piece.feature.name}'. Places lie around "
+            f"{self.config.place_centre_m} m."
         )
 
     def _draw_place(self) -> Array:
@@ -396,6 +416,7 @@ class RefineEnv(gymnasium.Env):
             ),
             "refined": self._refined_error is not None,
             "failure": failure,
+            "limited_by": gripper.limited_by,
             "object_index": self._object_index,
             "acceptance_rate": self._acceptance_rate,
             "privileged": self._privileged(),

@@ -1,4 +1,4 @@
-"""The MuJoCo model: a free-flying two-finger gripper over a table with one object.
+"""The MuJoCo model: a two-finger gripper, free-flying or on an arm, over a table with one object.
 
 The fingertips follow `TacTipFinger`: the skin is a nearly hard ellipsoid on three springs, so that the spring's travel
 is the indentation the camera sees. Only the fingertips collide; hand and stems are drawn. The object's exact mesh is
@@ -16,6 +16,9 @@ from lerobot_neuraltouch.features import MAX_FINGER_DISTANCE
 from lerobot_neuraltouch.objects.model import ObjectModel
 from lerobot_neuraltouch.tactile import TacTipFinger
 
+from . import arm_scene
+from .arm_scene import ArmConfig
+
 TIMESTEP_S = 0.002
 VISUAL_GROUP, COLLISION_GROUP = 1, 3
 _MIN_JOINT_DISTANCE = -0.016
@@ -24,10 +27,10 @@ _MIN_JOINT_DISTANCE = -0.016
 
 @dataclass(frozen=True, kw_only=True)
 class GripperConfig:
-    """Servos of the free-flying gripper."""
+    """The hand, its grip servo, and the servos that move it where no arm does (the first six after its mass)."""
 
     mass_kg: float = 1.0
-    """Mass of the hand, which sits at the tcp so that the servos do not couple [kg]."""
+    """Mass of the hand [kg]; that of the free gripper sits at the tcp so that the servos do not couple."""
     linear_stiffness_n_per_m: float = 40e3
     """Stiffness of the position servo along each axis [N/m]."""
     linear_damping_n_s_per_m: float = 438.0
@@ -54,7 +57,11 @@ class GripperConfig:
 
 @lru_cache(maxsize=64)
 def compile_model(
-    item: ObjectModel, finger: TacTipFinger, gripper: GripperConfig, free: bool
+    item: ObjectModel,
+    finger: TacTipFinger,
+    gripper: GripperConfig,
+    free: bool,
+    arm: ArmConfig | None = None,
 ) -> mujoco.MjModel:
     """Compile the scene of one object. Treat the result as read only: it is shared.
 
@@ -64,8 +71,9 @@ def compile_model(
         gripper: The servos.
         free: Whether the object can move: a free joint, held by the equality `fixture` until that is switched off.
             Otherwise it is a mocap body: cheaper, and its place is still free to choose per episode.
+        arm: What carries the gripper; without one it flies.
     """
-    spec = mujoco.MjSpec.from_string(_scene_xml(finger, gripper))
+    spec = mujoco.MjSpec.from_string(_scene_xml(finger, gripper, arm))
     _add_object(spec, item, free)
     return spec.compile()
 
@@ -125,25 +133,25 @@ def _faces(mesh: trimesh.Trimesh) -> list[int]:
     return np.asarray(mesh.faces, dtype=np.int32).ravel().tolist()
 
 
-def _scene_xml(finger: TacTipFinger, gripper: GripperConfig) -> str:
-    force, torque, grip = gripper.max_force_n, gripper.max_torque_nm, gripper.max_grip_force_n
-    slides = "".join(
-        f'<joint name="base_{axis}" type="slide" axis="{direction}"/>'
-        for axis, direction in zip("xyz", _AXES, strict=True)
+def _scene_xml(finger: TacTipFinger, gripper: GripperConfig, arm: ArmConfig | None) -> str:
+    hand = "".join(
+        (
+            f'<geom class="drawn" type="box" size=".030 .050 .020" pos="0 0 {_PALM_Z_M}"/>',
+            '<site name="tcp" size=".001" group="4"/>',
+            _finger_xml(finger, gripper, "left", -1),
+            _finger_xml(finger, gripper, "right", 1),
+        )
     )
-    linear = "".join(
-        f'<intvelocity name="base_{axis}" joint="base_{axis}" kp="{gripper.linear_stiffness_n_per_m}" '
-        f'kv="{gripper.linear_damping_n_s_per_m}" forcerange="{-force} {force}" actrange="-1 1"/>'
-        for axis in "xyz"
-    )
-    angular = "".join(
-        f'<intvelocity name="base_r{axis}" joint="base_rot" gear="{direction} 0 0 0" '
-        f'kp="{gripper.angular_stiffness_nm_per_rad}" kv="{gripper.angular_damping_nm_s_per_rad}" '
-        f'forcerange="{-torque} {torque}" actrange="-3 3"/>'
-        for axis, direction in zip("xyz", _AXES, strict=True)
-    )
+    grip = gripper.max_grip_force_n
+    if arm is None:
+        carrier = _free_body_xml(_inertial_xml(gripper, 0.0) + hand)
+        servos = _free_actuators_xml(gripper)
+    else:
+        carrier = arm_scene.body_xml(arm, _inertial_xml(gripper, _PALM_Z_M) + hand)
+        servos = arm_scene.actuators_xml(arm)
     return f"""
 <mujoco model="gym_neuraltouch">
+  <compiler angle="radian"/>
   <option timestep="{TIMESTEP_S}" integrator="implicitfast" cone="elliptic" impratio="300" iterations="50"
           ls_iterations="50">
     <flag autoreset="disable" island="disable"/>  <!-- one hand makes one island: finding it costs more than it saves -->
@@ -158,27 +166,18 @@ def _scene_xml(finger: TacTipFinger, gripper: GripperConfig) -> str:
       friction="{finger.friction} {finger.torsional_friction_m} .0001" solref=".006 1" solimp=".95 .99 .001"
       mass="{finger.pad_mass_kg}"/></default>
     <default class="drawn"><geom contype="0" conaffinity="0" mass="0" group="{VISUAL_GROUP}" rgba=".35 .37 .4 1"/></default>
+    {arm_scene.DEFAULTS_XML}
   </default>
   <worldbody>
     <light pos="0.2 -0.5 1.2" dir="-0.1 0.4 -1" directional="true" diffuse=".6 .6 .6"/>
     <geom name="table" type="plane" size="1 1 .05" contype="3" conaffinity="3" friction=".6 .005 .0001"
           group="{VISUAL_GROUP}" rgba=".55 .6 .65 1"/>
-    <body name="anchor" mocap="true">
-      <body name="base" gravcomp="1">
-        <inertial pos="0 0 0" mass="{gripper.mass_kg}" diaginertia=".0010 .0010 .0017"/>
-        {slides}
-        <joint name="base_rot" type="ball"/>
-        <geom class="drawn" type="box" size=".030 .050 .020" pos="0 0 -.110"/>
-        <site name="tcp" size=".001" group="4"/>
-        {_finger_xml(finger, gripper, "left", -1)}
-        {_finger_xml(finger, gripper, "right", 1)}
-      </body>
-    </body>
+    {carrier}
   </worldbody>
   <tendon><fixed name="distance"><joint joint="left" coef="1"/><joint joint="right" coef="1"/></fixed></tendon>
   <equality><joint joint1="left" joint2="right" polycoef="0 1 0 0 0" solref=".004 1"/></equality>
   <actuator>
-    {linear}{angular}
+    {servos}
     <intvelocity name="grip" tendon="distance" kp="{gripper.grip_stiffness_n_per_m}"
       kv="{gripper.grip_damping_n_s_per_m}" forcerange="{-grip} {grip}"
       actrange="{_MIN_JOINT_DISTANCE} {MAX_FINGER_DISTANCE}"/>
@@ -188,6 +187,45 @@ def _scene_xml(finger: TacTipFinger, gripper: GripperConfig) -> str:
     <touch name="right_pad" site="right_pad"/><touch name="right_core" site="right_core"/>
   </sensor>
 </mujoco>"""
+
+
+_PALM_Z_M = -0.110
+"""Middle of the hand's body in the tcp frame [m]."""
+
+
+def _inertial_xml(gripper: GripperConfig, z_m: float) -> str:
+    return f'<inertial pos="0 0 {z_m}" mass="{gripper.mass_kg}" diaginertia=".0010 .0010 .0017"/>'
+
+
+def _free_body_xml(hand: str) -> str:
+    slides = "".join(
+        f'<joint name="base_{axis}" type="slide" axis="{direction}"/>'
+        for axis, direction in zip("xyz", _AXES, strict=True)
+    )
+    return f"""
+<body name="anchor" mocap="true">
+  <body name="hand" gravcomp="1">
+    {slides}
+    <joint name="base_rot" type="ball"/>
+    {hand}
+  </body>
+</body>"""
+
+
+def _free_actuators_xml(gripper: GripperConfig) -> str:
+    force, torque = gripper.max_force_n, gripper.max_torque_nm
+    linear = "".join(
+        f'<intvelocity name="base_{axis}" joint="base_{axis}" kp="{gripper.linear_stiffness_n_per_m}" '
+        f'kv="{gripper.linear_damping_n_s_per_m}" forcerange="{-force} {force}" actrange="-1 1"/>'
+        for axis in "xyz"
+    )
+    angular = "".join(
+        f'<intvelocity name="base_r{axis}" joint="base_rot" gear="{direction} 0 0 0" '
+        f'kp="{gripper.angular_stiffness_nm_per_rad}" kv="{gripper.angular_damping_nm_s_per_rad}" '
+        f'forcerange="{-torque} {torque}" actrange="-3 3"/>'
+        for axis, direction in zip("xyz", _AXES, strict=True)
+    )
+    return linear + angular
 
 
 def _finger_xml(finger: TacTipFinger, gripper: GripperConfig, name: str, side: int) -> str:

@@ -20,6 +20,7 @@ from lerobot_neuraltouch.report import write_report
 from lerobot_neuraltouch.rl.teacher import ServoTeacher, ServoTeacherConfig
 from lerobot_neuraltouch.tactile import TactileCamera
 
+from .arm_scene import ROBOTS
 from .gripper import TOUCH_PRESS_M, Gripper
 from .refine_env import RefineEnv
 
@@ -30,6 +31,8 @@ class ThroughputConfig:
 
     tasks: str = ",".join(sorted(name for name in TASKS if name.startswith("Refine")))
     """Environments."""
+    robots: str = "gripper"
+    """What carries the fingers: gripper, ur5e, ur5."""
     images: str = "64,128"
     """Sizes of the two touch images [pixels]."""
     processes: str = "1"
@@ -50,6 +53,9 @@ class ThroughputConfig:
             get_task(name)
         if min(_numbers(self.images)) < 8:
             raise ValueError(f"images must be at least 8 pixels wide, got {self.images}.")
+        unknown = set(self.robots.split(",")) - set(ROBOTS)
+        if unknown:
+            raise ValueError(f"Unknown robot '{min(unknown)}'. Available: {', '.join(ROBOTS)}.")
         counts = (*_numbers(self.processes), self.num_envs, self.num_objects)
         if min(counts) < 1 or self.seconds <= 0:
             raise ValueError("processes, num_envs, num_objects and seconds must be positive.")
@@ -62,21 +68,26 @@ def main() -> None:
     os.environ.setdefault("OMP_NUM_THREADS", "1")
     cases = list(
         itertools.product(
-            config.tasks.split(","), _numbers(config.images), _numbers(config.processes)
+            config.tasks.split(","),
+            config.robots.split(","),
+            _numbers(config.images),
+            _numbers(config.processes),
         )
     )
     rows = []
-    for task, image, processes in tqdm(cases, unit="row"):
-        rows.append(time_row(config, task, image, processes))
+    for task, robot, image, processes in tqdm(cases, unit="row"):
+        rows.append(time_row(config, task, robot, image, processes))
         tqdm.write(describe(rows[-1]))
     write_report(config.output, name="throughput", seed=config.seed, config=config, rows=rows)
     draw_picture(rows, config.output.with_suffix(".png"))
     tqdm.write(f"wrote {config.output}")
 
 
-def time_row(config: ThroughputConfig, task: str, image: int, processes: int) -> dict[str, Any]:
+def time_row(
+    config: ThroughputConfig, task: str, robot: str, image: int, processes: int
+) -> dict[str, Any]:
     """One row of the report: `processes` workers at once."""
-    jobs = [(config, task, image, worker) for worker in range(processes)]
+    jobs = [(config, task, robot, image, worker) for worker in range(processes)]
     if processes == 1:
         results = [_work(*jobs[0])]
     else:
@@ -89,7 +100,7 @@ def time_row(config: ThroughputConfig, task: str, image: int, processes: int) ->
     rest = seconds["total"] - seconds["physics"] - seconds["rays"] - seconds["reset"]
     return {
         "env": task,
-        "robot": "gripper",
+        "robot": robot,
         "image": image,
         "num_envs": config.num_envs,
         "processes": processes,
@@ -109,7 +120,7 @@ def describe(row: dict[str, Any]) -> str:
         f"{name} {row[f'{name}_share']:.0%}" for name in ("physics", "rays", "reset", "rest")
     )
     return (
-        f"{row['env']:18} {row['image']:4d} px  {row['processes']} x {row['num_envs']} envs: {row['steps_per_s']:6.0f} steps/s"
+        f"{row['env']:22} {row['robot']:7} {row['image']:4d} px  {row['processes']} x {row['num_envs']} envs: {row['steps_per_s']:6.0f} steps/s"
         f"  ({row['steps_per_cpu_s']:.0f} per s of processor time), in contact {row['contact_fraction']:.0%};  {shares}"
     )
 
@@ -120,7 +131,9 @@ def draw_picture(rows: list[dict[str, Any]], path: Path) -> None:
 
     figure = matplotlib.figure.Figure(figsize=(7, 0.6 * len(rows) + 1.2), layout="constrained")
     axes = figure.subplots()
-    names = [f"{row['env']}, {row['image']} px, {row['processes']} proc." for row in rows]
+    names = [
+        f"{row['env']}, {row['robot']}, {row['image']} px, {row['processes']} proc." for row in rows
+    ]
     bars = axes.barh(names, [row["steps_per_s"] for row in rows], color="#4a7ba6")
     axes.bar_label(bars, fmt="%.0f", padding=3)
     axes.axvline(500, color="black", linestyle=":", linewidth=1)
@@ -129,12 +142,15 @@ def draw_picture(rows: list[dict[str, Any]], path: Path) -> None:
     figure.savefig(path, dpi=120)
 
 
-def _work(config: ThroughputConfig, task: str, image: int, worker: int) -> dict[str, float]:
+def _work(
+    config: ThroughputConfig, task: str, robot: str, image: int, worker: int
+) -> dict[str, float]:
     """Run one worker's environments for the configured time."""
     envs = [
         gymnasium.make(
             f"gym_neuraltouch/{task}-v0",
             image_size=image,
+            robot=robot,
             num_objects=config.num_objects,
             disable_env_checker=True,
         ).unwrapped

@@ -16,6 +16,9 @@ from lerobot_neuraltouch.objects.contact import DIRECTIONS, ContactError, Contac
 from lerobot_neuraltouch.objects.model import ObjectModel
 from lerobot_neuraltouch.tactile import TactileCamera, TacTipFinger
 
+from .arm_gripper import ArmGripper
+from .arm_scene import ArmConfig
+from .free_gripper import FreeGripper
 from .gripper import Gripper
 from .scene import GripperConfig, compile_model
 from .starts import PadSweep
@@ -47,11 +50,15 @@ class Workpiece:
         config: GripperConfig,
         image_size: int,
         free: bool,
+        arm: ArmConfig | None = None,
     ) -> "Workpiece":
         """Build the simulation and the touch cameras of an object."""
-        model = copy.copy(compile_model(item, finger, config, free))
+        model = copy.copy(compile_model(item, finger, config, free, arm))
         data = mujoco.MjData(model)
-        gripper = Gripper(model, data, config)
+        if arm is None:
+            gripper: Gripper = FreeGripper(model, data, config)
+        else:
+            gripper = ArmGripper(model, data, config, arm)
         camera = TactileCamera(item.mesh, finger, image_size)
         return cls(item, feature, model, data, gripper, camera, free)
 
@@ -87,13 +94,17 @@ class Workpiece:
         self.data.eq_active[self.model.equality("fixture").id] = 0
 
     def is_clear(self, T_base_tcp: Array, finger_distance_m: float, clearance_m: float) -> bool:
-        """Whether no finger is within the clearance [m] of object or table. Leaves the gripper there."""
-        model, data = self.model, self.data
-        fingers = self._finger_geoms.ravel()
-        model.geom_margin[fingers] = clearance_m
+        """Whether the pose can be reached with no finger, nor the arm, within the clearance [m] of object or table.
+
+        Leaves the gripper there.
+        """
+        if not self.gripper.can_reach(T_base_tcp):
+            return False
+        model, data, solid = self.model, self.data, self.gripper.solid_geoms
+        model.geom_margin[solid] = clearance_m
         self._collide(T_base_tcp, finger_distance_m)
-        near = np.isin(data.contact.geom, fingers).any()
-        model.geom_margin[fingers] = 0
+        near = np.isin(data.contact.geom, solid).any()
+        model.geom_margin[solid] = 0
         return not near
 
     def skin_comes_first(self, T_base_tcp: Array, finger_distance_m: float) -> bool:

@@ -19,6 +19,7 @@ STARTS = ("perturbed", "perception")
 SPLITS = ("train", "val", "test", "ood")
 NOISES = ("nominal", "off")
 CALIBRATIONS = ("exact", "paper")
+ROBOTS = ("gripper", "ur5e", "ur5")
 
 
 @EnvConfig.register_subclass("neuraltouch")
@@ -48,6 +49,8 @@ class NeuralTouchEnv(EnvConfig):
     """Error of the depth camera's pose: exact (none) or paper (about 12 mm of coarse error)."""
     release: bool = False
     """Once the grasp is settled the object is let go of, and success also needs it lifted."""
+    robot: str = "gripper"
+    """What carries the fingers: gripper (nothing: it flies), ur5e or ur5."""
 
     def __post_init__(self) -> None:
         """Refuse settings that name nothing, and spell out the observation and action features.
@@ -64,6 +67,7 @@ class NeuralTouchEnv(EnvConfig):
         _check_choice("split", self.split, SPLITS)
         _check_choice("noise", self.noise, NOISES)
         _check_choice("calibration", self.calibration, CALIBRATIONS)
+        _check_choice("robot", self.robot, ROBOTS)
         if self.fps != contract.CONTROL_HZ:
             raise ValueError(f"fps must be {contract.CONTROL_HZ}, got {self.fps}.")
         if self.image_size < 8:
@@ -94,6 +98,7 @@ class NeuralTouchEnv(EnvConfig):
             "noise": self.noise,
             "calibration": self.calibration,
             "release": self.release,
+            "robot": self.robot,
             "render_mode": "rgb_array",
         }
 

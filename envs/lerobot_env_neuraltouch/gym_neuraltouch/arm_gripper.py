@@ -1,0 +1,153 @@
+"""The gripper on a UR arm: postures for poses, and joint velocities for twists."""
+
+import mujoco
+import numpy as np
+from numpy.typing import NDArray
+
+from lerobot_neuraltouch import kinematics, se3
+from lerobot_neuraltouch.kinematics import UnreachableError
+
+from .arm_scene import T_FLANGE_TCP, ArmConfig
+from .gripper import TICK_S, Gripper
+from .scene import GripperConfig
+
+Array = NDArray[np.float64]
+
+_T_TCP_FLANGE = se3.inverse(T_FLANGE_TCP)
+_WAYPOINTS = 16
+"""A way is tried at so many poses."""
+_MAX_STEP_RAD = 0.5
+"""From one of them to the next no joint may turn further: the arm would be changing its posture."""
+
+
+class ArmGripper(Gripper):
+    """Carried by an arm, whose joint servos are given the velocities of a twist.
+
+    Args:
+        model, data: From `scene.compile_model`, with the arm.
+        config: The hand that the model was compiled with.
+        arm: The arm that it was compiled with.
+    """
+
+    def __init__(
+        self, model: mujoco.MjModel, data: mujoco.MjData, config: GripperConfig, arm: ArmConfig
+    ) -> None:
+        super().__init__(model, data, config)
+        self.arm = arm
+        first = model.joint(kinematics.JOINT_NAMES[0])
+        self._q, self._v = int(first.qposadr[0]), int(first.dofadr[0])
+        self._saturation_rad = np.array(arm.max_torque_nm) / arm.stiffness
+        self._placed: tuple[bytes, Array] = (b"", np.zeros(6))
+
+    @property
+    def joints_rad(self) -> Array:
+        """Actual joint angles [rad], shape (6,)."""
+        return self.data.qpos[self._q : self._q + 6]
+
+    @property
+    def T_base_tcp(self) -> Array:
+        """Actual pose of the tcp in base, shape (4, 4)."""
+        return kinematics.forward(self.arm.model, self.joints_rad) @ T_FLANGE_TCP
+
+    def place(self, T_base_tcp: Array, finger_distance_m: float) -> None:
+        """Put the gripper at rest, without simulating: pose in base, shape (4, 4), and finger distance [m].
+
+        Raises:
+            UnreachableError: If the arm has no well-conditioned posture for the pose.
+        """
+        q = self.posture(T_base_tcp)
+        self.data.qpos[self._q : self._q + 6] = q
+        self.data.act[self._act : self._act + 6] = q
+        self._place_fingers(finger_distance_m)
+
+    def posture(self, T_base_tcp: Array) -> Array:
+        """Joint angles [rad] for a pose of the tcp: nearest to home, away from singularities and joint limits, shape (6,).
+
+        Raises:
+            UnreachableError: If there are none.
+        """
+        key = np.ascontiguousarray(T_base_tcp).tobytes()
+        if key != self._placed[0]:  # resets try many finger distances at one pose
+            self._placed = key, self._find_posture(T_base_tcp)
+        return self._placed[1]
+
+    def can_reach(self, T_base_tcp: Array) -> bool:
+        """Whether there is a well-conditioned posture for a pose, shape (4, 4)."""
+        try:
+            self.posture(T_base_tcp)
+        except UnreachableError:
+            return False
+        return True
+
+    def can_move(self, T_base_from: Array, T_base_to: Array) -> bool:
+        """Whether the arm can begin at one pose and bring the tcp straight to another, shapes (4, 4)."""
+        try:
+            q = self.posture(T_base_from)
+            for T in _straight_way(T_base_from, T_base_to):
+                before, q = q, self._inverse(T, q)
+                if np.abs(q - before).max() > _MAX_STEP_RAD or not self._is_fit(q):
+                    return False
+        except UnreachableError:
+            return False
+        return True
+
+    def _find_posture(self, T_base_tcp: Array) -> Array:
+        T_base_flange = T_base_tcp @ _T_TCP_FLANGE
+        for q in kinematics.inverse(self.arm.model, T_base_flange, self.arm.home_rad).q:
+            if self._is_fit(q):
+                return q
+        raise UnreachableError(
+            f"The {self.arm.model.name} has no posture away from singularities and joint limits for the tcp at "
+            f"{np.round(T_base_tcp[:3, 3], 3).tolist()} m with this orientation."
+        )
+
+    def _inverse(self, T_base_tcp: Array, q_near: Array) -> Array:
+        return kinematics.nearest_inverse(self.arm.model, T_base_tcp @ _T_TCP_FLANGE, q_near)
+
+    def _is_fit(self, q: Array) -> bool:
+        """Whether a posture bends elbow and wrist as home does, is well conditioned and has room to its limits."""
+        model, home, margin = self.arm.model, self.arm.home_rad, self.arm.limit_margin_rad
+        if q[2] * home[2] < 0 or q[4] * home[4] < 0:
+            return False
+        room = np.minimum(q - model.lower_rad, np.subtract(model.upper_rad, q))
+        if room.min() < margin:
+            return False
+        smallest = kinematics.smallest_singular_value(model, q, T_FLANGE_TCP)
+        return smallest >= self.arm.min_singular_value
+
+    def _begin(self, twist: Array) -> None:
+        self._twist = twist
+        self.limited_by = ""
+
+    def _steer(self, tick: int) -> None:
+        self._unwind()
+        # From the set points, not the joints, whose lag would bend the path.
+        set_points = self.data.act[self._act : self._act + 6]
+        motion = kinematics.differential_ik(
+            self.arm.model,
+            set_points + 0.5 * TICK_S * self.data.ctrl[:6],
+            self._twist,
+            T_FLANGE_TCP,
+            period_s=TICK_S,
+        )
+        self.data.ctrl[:6] = motion.velocity
+        if motion.limited_by:
+            self.limited_by = ", ".join(motion.limited_by)
+
+    def _unwind(self) -> None:
+        """Take back what of the set points lies beyond saturated servos: a blocked arm shall not store it up."""
+        data, a = self.data, self._act
+        # torque = stiffness (act - q) - damping dq: saturated this far on either side of q + response dq.
+        middle = self.joints_rad + self.arm.response_s * data.qvel[self._v : self._v + 6]
+        low, high = middle - self._saturation_rad, middle + self._saturation_rad
+        data.act[a : a + 6] = np.clip(data.act[a : a + 6], low, high)
+
+
+def _straight_way(T_from: Array, T_to: Array) -> Array:
+    """Poses along a straight line with a constant axis of rotation, both ends included, shape (_WAYPOINTS, 4, 4)."""
+    turn = se3.log(se3.inverse(T_from) @ T_to)
+    turn[:3] = 0.0
+    shares = np.linspace(0.0, 1.0, _WAYPOINTS)[:, None]
+    way = T_from @ se3.exp(shares * turn)
+    way[:, :3, 3] = T_from[:3, 3] + shares * (T_to[:3, 3] - T_from[:3, 3])
+    return way
