@@ -159,7 +159,10 @@ def jacobian(
     x, y, z = axes[..., 0, :], axes[..., 1, :], axes[..., 2, :]
     a, b, c = arms[..., 0, :], arms[..., 1, :], arms[..., 2, :]
     # np.cross along the columns takes several times as long.
-    return np.stack([y * c - z * b, z * a - x * c, x * b - y * a, x, y, z], axis=-2)
+    J = np.empty((*axes.shape[:-2], 6, 6))
+    J[..., 0, :], J[..., 1, :], J[..., 2, :] = y * c - z * b, z * a - x * c, x * b - y * a
+    J[..., 3:, :] = axes
+    return J
 
 
 # --- inverse ---------------------------------------------------------------------------------------------------------
@@ -197,7 +200,7 @@ def inverse(
         ValueError: If the pose is no rigid transform or the reference no six finite angles.
     """
     T = _check_pose(T_base_flange).tolist()
-    reference = _check_single(np.zeros(6) if q_near is None else q_near).tolist()
+    reference = _check_six(np.zeros(6) if q_near is None else q_near, "Joint angles").tolist()
     found: list[tuple[float, list[float], bool]] = []
     for signs in itertools.product((1, -1), repeat=3):
         branch = _solve_branch(model, T, reference[5], *signs)
@@ -370,9 +373,7 @@ def differential_ik(
     Raises:
         ValueError: If q or twist are not six finite numbers, or the period is not positive.
     """
-    q, wanted = _check_single(q), np.asarray(twist, dtype=np.float64)
-    if wanted.shape != (6,) or not np.isfinite(wanted).all():
-        raise ValueError(f"A twist is six finite numbers, got {twist}.")
+    q, wanted = _check_six(q, "Joint angles"), _check_six(twist, "A twist")
     if not period_s > 0:
         raise ValueError(f"period_s must be positive, got {period_s}.")
     J = jacobian(model, q, T_flange_tcp)
@@ -394,7 +395,7 @@ def smallest_singular_value(
     damping: DampingConfig = DampingConfig(),
 ) -> float:
     """Distance of joint angles [rad], shape (6,), from a singularity: that of `JointMotion`."""
-    weighted = damping.weights * jacobian(model, _check_single(q), T_flange_tcp)
+    weighted = damping.weights * jacobian(model, _check_six(q, "Joint angles"), T_flange_tcp)
     return float(np.linalg.svd(weighted, compute_uv=False)[-1])
 
 
@@ -404,8 +405,10 @@ def _damped_velocity(J: Array, twist: Array, config: DampingConfig) -> tuple[Arr
     U, s, Vt = np.linalg.svd(weights * J)
     gains = s / np.maximum(s, config.threshold) ** 2
     wanted = U.T @ (weights[:, 0] * twist)
-    lost = math.hypot(*((1 - s * gains) * wanted)) / (math.hypot(*wanted) or 1.0)
-    return Vt.T @ (gains * wanted), lost, float(s[-1])
+    smallest, lost = float(s[-1]), 0.0
+    if smallest < config.threshold:
+        lost = math.hypot(*((1 - s * gains) * wanted)) / (math.hypot(*wanted) or 1.0)
+    return Vt.T @ (gains * wanted), lost, smallest
 
 
 _STILL_RAD_PER_S = 1e-9
@@ -437,11 +440,11 @@ def _check_joints(q: ArrayLike) -> Array:
     return joints
 
 
-def _check_single(q: ArrayLike) -> Array:
-    joints = np.asarray(q, dtype=np.float64)
-    if joints.shape != (6,) or not np.isfinite(joints).all():
-        raise ValueError(f"Joint angles are six finite numbers, got {q}.")
-    return joints
+def _check_six(values: ArrayLike, what: str) -> Array:
+    six = np.asarray(values, dtype=np.float64)
+    if six.shape != (6,) or not all(map(math.isfinite, six.tolist())):
+        raise ValueError(f"{what}: six finite numbers, got {values}.")
+    return six
 
 
 def _check_pose(T: Array) -> Array:

@@ -372,7 +372,7 @@ def test_what_makes_no_sense_is_refused() -> None:
         inverse(UR5E, np.diag([1.0, 1.0, -1.0, 1.0]))
     with pytest.raises(ValueError, match="six finite"):
         inverse(UR5E, np.eye(4), np.full(6, np.nan))
-    with pytest.raises(ValueError, match="twist"):
+    with pytest.raises(ValueError, match="A twist: six finite"):
         differential_ik(UR5E, READY, np.full(6, np.inf), period_s=PERIOD_S)
     with pytest.raises(ValueError, match="period_s must be positive, got 0"):
         differential_ik(UR5E, READY, np.zeros(6), period_s=0)

@@ -11,7 +11,6 @@ from numpy.testing import assert_allclose, assert_array_equal
 
 from gym_neuraltouch.arm_gripper import ArmGripper
 from gym_neuraltouch.arm_scene import ARMS, T_FLANGE_TCP
-from gym_neuraltouch.gripper import TICK_S
 from gym_neuraltouch.refine_env import RefineConfig, RefineEnv
 from lerobot_neuraltouch import kinematics, se3
 from lerobot_neuraltouch.features import ACTION_HIGH, ACTION_LOW
@@ -37,6 +36,8 @@ def raise_hand(env: RefineEnv, steps: int = 50) -> None:
     gripper = arm_of(env)
     for _ in range(steps):
         gripper.drive(np.append(0.015 * gripper.T_base_tcp[2, :3], np.zeros(3)), 0.080)
+    for _ in range(3):
+        gripper.drive(np.zeros(6), 0.080)
 
 
 @pytest.mark.filterwarnings("ignore:.*Box (action|observation) space")
@@ -71,7 +72,7 @@ def test_the_models_frames_are_the_published_ones(robot: str) -> None:
 
 @BOTH
 def test_masses_and_joint_ranges_are_the_published_ones(robot: str) -> None:
-    """UR's tables: 18.7 and 17.1 kg of moving links below one gripper; the joints' ranges in radians."""
+    """17.70 and 17.05 kg of moving links in UR's tables; the joints' ranges in radians."""
     env = make(robot=robot)
     env.reset(seed=0)
     model = env.piece.model
@@ -95,8 +96,8 @@ def test_the_servos_are_made_for_the_arms_inertia(robot: str) -> None:
 
 
 @BOTH
-def test_the_tcp_follows_its_twist_within_a_third_of_a_millimetre(robot: str) -> None:
-    """Along the screw of a steady twist; a moment later it stands where the screw ends."""
+def test_the_tcp_follows_its_twist_within_the_servos_lag(robot: str) -> None:
+    """11 ms behind on the screw of a steady twist; a moment later it stands where the screw ends."""
     env = make(robot=robot)
     env.reset(seed=0)
     raise_hand(env)
@@ -109,9 +110,11 @@ def test_the_tcp_follows_its_twist_within_a_third_of_a_millimetre(robot: str) ->
             assert gripper.limited_by == ""
             T = T @ se3.exp(0.1 * twist * moving)
             behind = se3.log(se3.inverse(T) @ gripper.T_base_tcp)
-            # at rest what is left is the bend of the path within a tick
-            assert np.linalg.norm(behind[:3]) < (5e-4 if moving else 1.5e-4)
-            assert np.linalg.norm(behind[3:]) < (5e-3 if moving else 1e-3)
+            lag = (
+                1.2 * gripper.arm.response_s * twist * moving
+            )  # the arm's links pull on one another
+            assert np.linalg.norm(behind[:3]) < np.linalg.norm(lag[:3]) + 2e-5
+            assert np.linalg.norm(behind[3:]) < np.linalg.norm(lag[3:]) + 2e-4
 
 
 def test_at_rest_the_arm_stands_still() -> None:
@@ -145,24 +148,24 @@ def test_joint_limits_hold_and_are_named(joint: int) -> None:
     assert gripper.limited_by == f"{kinematics.JOINT_NAMES[joint]} upper limit"
 
 
-def test_a_blocked_arm_pushes_gently_and_does_not_wind_up() -> None:
-    """Driven into the table for two seconds, it turns back at once."""
+def test_a_blocked_arm_keeps_its_torque_and_does_not_wind_up() -> None:
+    """Driven into the table for four seconds, then told to turn back, it does so at once."""
     env = make()
     env.reset(seed=0)
-    raise_hand(env, 20)
     gripper = arm_of(env)
-    down = -gripper.T_base_tcp[2, :3]
-    for _ in range(100):
-        gripper.drive(np.append(0.020 * down, np.zeros(3)), 0.080)
-    pushed = float(gripper.T_base_tcp[2, 3])
-    torque = np.abs(env.piece.data.actuator_force[:6])
-    assert np.all(torque <= np.array(gripper.arm.max_torque_nm) + 1e-9)
-    for _ in range(20):
-        gripper.drive(np.append(0.020 * down, np.zeros(3)), 0.080)
-    assert gripper.T_base_tcp[2, 3] == pytest.approx(pushed, abs=2e-4)
+    gripper.place(se3.transform(np.diag([1.0, -1.0, -1.0]), (0.3, -0.3, 0.03)), 0.080)
+    mujoco.mj_forward(env.piece.model, env.piece.data)
+    into = np.array([0.0, 0.0, 0.020, 0.0, 0.0, 0.0])
+    for _ in range(40):
+        force = gripper.drive(into, 0.080)
+        torque = np.abs(env.piece.data.actuator_force[:6])
+        assert np.all(torque <= np.array(gripper.arm.max_torque_nm) + 1e-9)
+        assert force.sum() < 70
+    assert force.sum() > 20
+    blocked = gripper.T_base_tcp[2, 3]
     for _ in range(3):
-        gripper.drive(np.append(-0.020 * down, np.zeros(3)), 0.080)
-    assert gripper.T_base_tcp[2, 3] > pushed + 0.004
+        gripper.drive(-into, 0.080)
+    assert gripper.T_base_tcp[2, 3] - blocked == pytest.approx(0.006, abs=0.001)
 
 
 @pytest.mark.parametrize("task", ["RefineMugRim", "RefineBottleHead"])
@@ -210,15 +213,21 @@ def test_every_start_is_a_good_posture(robot: str) -> None:
             assert env.piece.data.ncon == 0
             if start == "perception":
                 truth = info["privileged"]
-                assert gripper.can_move(truth["T_base_tcp"], truth["T_base_tcp"])
+                before = truth["T_base_target"] @ se3.transform(translation=(0.0, 0.0, -0.060))
+                assert gripper.can_move(truth["T_base_tcp"], before)
 
 
 def test_the_handle_is_put_where_the_arm_reaches_it() -> None:
     """A horizontal handle behind its mug cannot be reached at table height: such places are drawn again."""
-    env = make("RefineHorizontalHandle")
-    for seed in range(4):
-        _, info = env.reset(seed=seed)
-        assert arm_of(env).can_reach(info["privileged"]["T_base_target"])
+    env = make("RefineHorizontalHandle", start="perception")
+    turned_away = 0
+    for seed in range(8):
+        env.reset(seed=seed)
+        assert env.piece.can_be_grasped()
+        T_base_object = env.piece.T_base_object
+        env.piece.put(T_base_object @ se3.exp(np.array([0, 0, 0, 0, 0, np.pi])))
+        turned_away += not env.piece.can_be_grasped()
+    assert turned_away >= 2
 
 
 def test_what_cannot_be_reached_is_refused() -> None:
@@ -234,8 +243,3 @@ def test_what_cannot_be_reached_is_refused() -> None:
     far_away = make(config=RefineConfig(place_centre_m=(2.0, 0.0)))
     with pytest.raises(RuntimeError, match="robot 'ur5e' reach 'bottle_head'"):
         far_away.reset(seed=0)
-
-
-def test_a_tick_is_no_longer_than_the_limits_are_looked_ahead() -> None:
-    """Velocities are held for one tick."""
-    assert pytest.approx(0.02) == TICK_S

@@ -14,9 +14,9 @@ from .scene import GripperConfig
 Array = NDArray[np.float64]
 
 _T_TCP_FLANGE = se3.inverse(T_FLANGE_TCP)
-_WAYPOINTS = 16
+_WAYPOINTS = 8
 """A way is tried at so many poses."""
-_MAX_STEP_RAD = 0.5
+_MAX_STEP_RAD = 0.8
 """From one of them to the next no joint may turn further: the arm would be changing its posture."""
 
 
@@ -35,14 +35,17 @@ class ArmGripper(Gripper):
         super().__init__(model, data, config)
         self.arm = arm
         first = model.joint(kinematics.JOINT_NAMES[0])
-        self._q, self._v = int(first.qposadr[0]), int(first.dofadr[0])
+        q, v, a = int(first.qposadr[0]), int(first.dofadr[0]), self._act
+        # Views of the simulation's state.
+        self._joints, self._speeds = data.qpos[q : q + 6], data.qvel[v : v + 6]
+        self._set_points, self._commands = data.act[a : a + 6], data.ctrl[:6]
         self._saturation_rad = np.array(arm.max_torque_nm) / arm.stiffness
         self._placed: tuple[bytes, Array] = (b"", np.zeros(6))
 
     @property
     def joints_rad(self) -> Array:
         """Actual joint angles [rad], shape (6,)."""
-        return self.data.qpos[self._q : self._q + 6]
+        return self._joints
 
     @property
     def T_base_tcp(self) -> Array:
@@ -56,8 +59,7 @@ class ArmGripper(Gripper):
             UnreachableError: If the arm has no well-conditioned posture for the pose.
         """
         q = self.posture(T_base_tcp)
-        self.data.qpos[self._q : self._q + 6] = q
-        self.data.act[self._act : self._act + 6] = q
+        self._joints[:] = self._set_points[:] = q
         self._place_fingers(finger_distance_m)
 
     def posture(self, T_base_tcp: Array) -> Array:
@@ -105,12 +107,15 @@ class ArmGripper(Gripper):
         return kinematics.nearest_inverse(self.arm.model, T_base_tcp @ _T_TCP_FLANGE, q_near)
 
     def _is_fit(self, q: Array) -> bool:
-        """Whether a posture bends elbow and wrist as home does, is well conditioned and has room to its limits."""
+        """Whether a posture bends elbow and wrist as home does, is well conditioned and has room to limits and table."""
         model, home, margin = self.arm.model, self.arm.home_rad, self.arm.limit_margin_rad
         if q[2] * home[2] < 0 or q[4] * home[4] < 0:
             return False
         room = np.minimum(q - model.lower_rad, np.subtract(model.upper_rad, q))
         if room.min() < margin:
+            return False
+        heights = kinematics.link_frames(model, q)[2:6, 2, 3]
+        if heights.min() < self.arm.min_height_m:
             return False
         smallest = kinematics.smallest_singular_value(model, q, T_FLANGE_TCP)
         return smallest >= self.arm.min_singular_value
@@ -121,26 +126,23 @@ class ArmGripper(Gripper):
 
     def _steer(self, tick: int) -> None:
         self._unwind()
-        # From the set points, not the joints, whose lag would bend the path.
-        set_points = self.data.act[self._act : self._act + 6]
+        # From the set points in the middle of the tick: the joints' lag, and straight pieces, would bend the path.
+        middle = self._set_points + 0.5 * TICK_S * self._commands
         motion = kinematics.differential_ik(
-            self.arm.model,
-            set_points + 0.5 * TICK_S * self.data.ctrl[:6],
-            self._twist,
-            T_FLANGE_TCP,
-            period_s=TICK_S,
+            self.arm.model, middle, self._twist, T_FLANGE_TCP, period_s=TICK_S
         )
-        self.data.ctrl[:6] = motion.velocity
+        self._commands[:] = motion.velocity
         if motion.limited_by:
             self.limited_by = ", ".join(motion.limited_by)
 
     def _unwind(self) -> None:
         """Take back what of the set points lies beyond saturated servos: a blocked arm shall not store it up."""
-        data, a = self.data, self._act
         # torque = stiffness (act - q) - damping dq: saturated this far on either side of q + response dq.
-        middle = self.joints_rad + self.arm.response_s * data.qvel[self._v : self._v + 6]
-        low, high = middle - self._saturation_rad, middle + self._saturation_rad
-        data.act[a : a + 6] = np.clip(data.act[a : a + 6], low, high)
+        middle = self._joints + self.arm.response_s * self._speeds
+        lead = self._set_points - middle
+        excess = float(np.abs(lead / self._saturation_rad).max())
+        if excess > 1.0:  # all joints alike, which keeps the direction of the push
+            self._set_points[:] = middle + lead / excess
 
 
 def _straight_way(T_from: Array, T_to: Array) -> Array:

@@ -49,15 +49,18 @@ class ArmConfig:
     joint_inertia_kg_m2: tuple[float, ...] = (1.5, 2.0, 1.3, 0.2, 0.15, 0.11)
     """What each servo is made for, with `response_s` and critical damping: the mass matrix's diagonal in the home posture with the
     gripper [kg m^2], rounded."""
-    max_torque_nm: tuple[float, ...] = (20.0, 20.0, 15.0, 5.0, 5.0, 3.0)
-    """Limits of the joint servos [Nm]: far below the drives', as motion is slow and gravity compensated; a blocked one stays
-    gentle."""
+    max_torque_nm: tuple[float, ...] = (15.0, 15.0, 10.0, 4.0, 4.0, 2.5)
+    """Limits of the joint servos [Nm]: the least that reverses a full twist without falling behind, a tenth of the drives'. Gravity is
+    compensated, so a blocked arm pushes with about 50 N (the free gripper: 12 N)."""
     home_rad: tuple[float, ...] = (np.pi, -1.9, 2.1, -1.8, -np.pi / 2, 0.0)
     """Postures are chosen near this one [rad]: reaching ahead of base, elbow up, the flange pointing down."""
     min_singular_value: float = 0.3
     """An episode begins at least this far from any singularity (see `kinematics.DampingConfig`)."""
     limit_margin_rad: float = 0.3
     """And this far from each joint limit [rad]."""
+
+    min_height_m: float = 0.047
+    """And with the axes of elbow and wrist at least this far above the table [m]: the wrist's housings and 5 mm more."""
 
     @property
     def stiffness(self) -> Array:

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from lerobot_neuraltouch import se3
 from lerobot_neuraltouch.features import start_opening
+from lerobot_neuraltouch.kinematics import UnreachableError
 from lerobot_neuraltouch.objects.views import orbit_camera, render_depth
 from lerobot_neuraltouch.pointcloud import (
     D435,
@@ -39,12 +40,10 @@ DISTANCE_M = (0.35, 0.45)
 ELEVATION_RAD = (float(np.deg2rad(30)), float(np.deg2rad(60)))
 """Stand-off: distance of the camera from the object's centre and its elevation above the horizon."""
 _MAX_LOOKS = 10
-_MAX_STAND_OFFS = 300
+_MAX_STAND_OFFS = 50
 """Stand-off poses drawn before giving up on one that the robot reaches."""
 _CLEARANCE_M = 0.010
 """Nothing of the robot is nearer to object or table in a stand-off pose [m]."""
-_APPROACH_M = 0.060
-"""And it can go straight from there to a pose this far before the nearest ideal contact [m]."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -100,7 +99,7 @@ def look(
 
     Raises:
         ValueError: If the object was not found in any of ten pictures.
-        RuntimeError: If no stand-off pose can be reached.
+        UnreachableError: If the robot reaches no stand-off pose.
     """
     noise = DepthNoise() if noisy else DepthNoise.off()
     error = CALIBRATIONS[calibration].sample(rng)
@@ -131,18 +130,9 @@ def _stand_off(piece: "Workpiece", rng: np.random.Generator) -> Array:
     for _ in range(_MAX_STAND_OFFS):
         distance, azimuth = rng.uniform(*DISTANCE_M), rng.uniform(-np.pi, np.pi)
         T_object_camera = orbit_camera(centre, distance, azimuth, rng.uniform(*ELEVATION_RAD))
-        if _can_begin(piece, T_object_camera @ se3.inverse(T_TCP_CAMERA)):
+        T_object_tcp = T_object_camera @ se3.inverse(T_TCP_CAMERA)
+        if piece.can_begin(T_object_tcp, _CLEARANCE_M):
             return T_object_camera
-    raise RuntimeError(
+    raise UnreachableError(
         f"None of {_MAX_STAND_OFFS} poses to look at '{piece.item.name}' from can be reached."
     )
-
-
-def _can_begin(piece: "Workpiece", T_object_tcp: Array) -> bool:
-    target = piece.feature.nearest(T_object_tcp).T_object_target
-    before = target @ se3.transform(translation=(0.0, 0.0, -_APPROACH_M))
-    T_base_object = piece.T_base_object
-    T_base_tcp = T_base_object @ T_object_tcp
-    if not piece.gripper.can_move(T_base_tcp, T_base_object @ before):
-        return False
-    return piece.is_clear(T_base_tcp, start_opening(piece.feature.part_thickness_m), _CLEARANCE_M)

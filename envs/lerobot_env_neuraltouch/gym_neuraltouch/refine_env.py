@@ -21,8 +21,10 @@ from lerobot_neuraltouch.features import (
     check_action,
     get_task,
 )
+from lerobot_neuraltouch.kinematics import UnreachableError
 from lerobot_neuraltouch.objects.catalogue import SPLITS
 from lerobot_neuraltouch.objects.contact import ContactError
+from lerobot_neuraltouch.pointcloud import CameraIntrinsics
 from lerobot_neuraltouch.tactile import TacTipFinger, TouchNoise
 
 from . import perception, rewards
@@ -49,8 +51,8 @@ REPLAY_STEPS = 200
 """Time limits [control steps]; a released object adds REPLAY_STEPS."""
 NUM_OBJECTS = 64
 """Default size of the pool that episodes draw from."""
-_MAX_PLACES, _TRIED_TARGETS = 100, 5
-"""Places drawn before giving up; ideal poses tried in each."""
+_MAX_PLACES = 100
+"""Places drawn before giving up on one that the robot reaches."""
 _CACHED_OBJECTS = 16
 """Objects that one environment keeps ready; a mug takes 17 MB, and many environments may run side by side."""
 
@@ -196,18 +198,11 @@ class RefineEnv(gymnasium.Env):
         super().reset(seed=seed)
         self._object_index = self._draw_object(options or {})
         self.piece = self._workpiece(self._object_index)
-        self._T_base_object = self._draw_reachable_place()
-        self.piece.put(self._T_base_object)
+        self._put_object()
         self._episode_noise = self.touch_noise.sample(self.np_random, self.image_size)
         self._episode_noise.mount(self.piece.camera)
         perturbed = self.start == "perturbed"
-        view = perception.look(
-            self.piece,
-            self.np_random,
-            noisy=self.noise == "nominal",
-            calibration=self.calibration,
-            intrinsics=perception.QUICK_INTRINSICS if perturbed else perception.INTRINSICS,
-        )
+        view = self._look(perception.QUICK_INTRINSICS if perturbed else perception.INTRINSICS)
         self._cloud = view.cloud
         self._acceptance_rate = 1.0
         if perturbed:
@@ -284,16 +279,33 @@ class RefineEnv(gymnasium.Env):
             ARMS.get(self.robot),
         )
 
-    def _draw_reachable_place(self) -> Array:
-        """Where the object stands, turned as a person would put it there: so that the contact can be reached."""
-        gripper, targets = self.piece.gripper, self.piece.feature.curve(_TRIED_TARGETS)
+    def _put_object(self) -> None:
+        """Put the object as a person would: so that the robot reaches the contact."""
         for _ in range(_MAX_PLACES):
-            T_base_object = self._draw_place()
-            if any(gripper.can_reach(T_base_object @ T) for T in targets):
-                return T_base_object
+            self._T_base_object = self._draw_place()
+            self.piece.put(self._T_base_object)
+            if self.piece.can_be_grasped():
+                return
         raise RuntimeError(
-            f"In none of {_MAX_PLACES} places does robot '{self.robot}' reach '{self.piece.feature.name}'. Places lie around "
-            f"{self.config.place_centre_m} m."
+            f"In none of {_MAX_PLACES} places around {self.config.place_centre_m} m does robot '{self.robot}' reach "
+            f"'{self.piece.feature.name}'."
+        )
+
+    def _look(self, intrinsics: CameraIntrinsics) -> perception.View:
+        """Look at the object; where the robot cannot do so, put it elsewhere."""
+        for _ in range(_MAX_PLACES):
+            try:
+                return perception.look(
+                    self.piece,
+                    self.np_random,
+                    noisy=self.noise == "nominal",
+                    calibration=self.calibration,
+                    intrinsics=intrinsics,
+                )
+            except UnreachableError:
+                self._put_object()
+        raise RuntimeError(
+            f"Robot '{self.robot}' can look at '{self.piece.item.name}' in none of {_MAX_PLACES} places."
         )
 
     def _draw_place(self) -> Array:

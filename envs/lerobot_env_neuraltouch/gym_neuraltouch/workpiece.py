@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lerobot_neuraltouch import se3
-from lerobot_neuraltouch.features import Task
+from lerobot_neuraltouch.features import Task, start_opening
 from lerobot_neuraltouch.objects.catalogue import make_object_with
 from lerobot_neuraltouch.objects.contact import DIRECTIONS, ContactError, ContactFeature
 from lerobot_neuraltouch.objects.model import ObjectModel
@@ -26,6 +26,10 @@ from .starts import PadSweep
 Array = NDArray[np.float64]
 
 _CLOSING_STEP_M = 0.001
+_WAY_IN_M = 0.060
+"""Length of the straight way in to a contact [m]."""
+_TRIED_TARGETS = 5
+"""Ideal poses tried when an object is put somewhere."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -92,6 +96,28 @@ class Workpiece:
     def release(self) -> None:
         """Let the object go."""
         self.data.eq_active[self.model.equality("fixture").id] = 0
+
+    def can_be_grasped(self) -> bool:
+        """Whether the robot can go straight in to some ideal contact of the object where it is."""
+        return any(
+            self.gripper.can_move(self._before(T), self.T_base_object @ T)
+            for T in self.feature.curve(_TRIED_TARGETS)
+        )
+
+    def can_begin(self, T_object_tcp: Array, clearance_m: float) -> bool:
+        """Whether the robot can stand off at a pose, clear of everything, and go straight to before the nearest contact."""
+        T_base_tcp = self.T_base_object @ T_object_tcp
+        before = self._before(self.feature.nearest(T_object_tcp).T_object_target)
+        opening = start_opening(self.feature.part_thickness_m)
+        return self.gripper.can_move(T_base_tcp, before) and self.is_clear(
+            T_base_tcp, opening, clearance_m
+        )
+
+    def _before(self, T_object_target: Array) -> Array:
+        """Where the straight way in to a contact begins, in base, shape (4, 4)."""
+        return (
+            self.T_base_object @ T_object_target @ se3.transform(translation=(0.0, 0.0, -_WAY_IN_M))
+        )
 
     def is_clear(self, T_base_tcp: Array, finger_distance_m: float, clearance_m: float) -> bool:
         """Whether the pose can be reached with no finger, nor the arm, within the clearance [m] of object or table.
