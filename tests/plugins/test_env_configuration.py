@@ -27,12 +27,16 @@ def parse(*flags: str) -> EnvConfig:
 
 def test_flags_choose_tasks_and_settings() -> None:
     env = parse(
-        "--env.task=RefineMugRim, RefineBottleHead", "--env.start=perception", "--env.noise=off"
+        "--env.task=RefineMugRim, RefineBottleHead",
+        "--env.start=perception",
+        "--env.noise=off",
+        "--env.robot=ur5e",
     )
     assert isinstance(env, NeuralTouchEnv)
     assert env.task_names == ["RefineMugRim", "RefineBottleHead"]
     assert env.gym_kwargs["start"] == "perception"
     assert env.gym_kwargs["noise"] == "off"
+    assert env.gym_kwargs["robot"] == "ur5e"
 
 
 def test_the_config_survives_a_checkpoint() -> None:
@@ -50,6 +54,7 @@ def test_the_config_survives_a_checkpoint() -> None:
         ({"split": "all"}, "Unknown split"),
         ({"noise": "loud"}, "Unknown noise"),
         ({"calibration": "poor"}, "Unknown calibration"),
+        ({"robot": "ur10"}, "Unknown robot 'ur10'. Available: gripper, ur5e, ur5"),
         ({"fps": 30}, "fps must be 10, got 30"),
         ({"image_size": 0}, "image_size"),
         ({"num_objects": 0}, "num_objects"),
