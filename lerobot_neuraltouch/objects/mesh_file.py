@@ -1,8 +1,8 @@
-"""Read a mesh file of any origin as one clean list of triangles.
+"""Read mesh files of any origin as one clean list of triangles.
 
 The triangles that are left are the file's own: nothing is smoothed, thinned or closed. What changes:
 
-- the nodes of a scene are put in place, and all bodies become one mesh;
+- the nodes of a scene are put in place, and all files and bodies become one mesh;
 - vertices that coincide become one; triangles whose corners coincide, and triangles that come twice, are left out;
 - strays are left out: what a scan leaves floating around must not shift the bounding box. Parts of the surface count as
   one where they share a vertex or where their vertices come closer than GAP_SHARE of the size. A part with BODY_SHARE of
@@ -22,20 +22,33 @@ from lerobot_neuraltouch.objects.views import make_scene, to_tensor
 
 FORMATS = ("obj", "stl", "ply", "glb", "gltf", "off")
 MERGE_SHARE = 1e-6
-"""Vertices closer than this share of the longest side are one."""
+"""Vertices closer than this share of the size are one."""
 BODY_SHARE = 0.01
 """A part with this share of the area belongs to the object, wherever it is."""
 GAP_SHARE = 0.005
 """Smaller parts belong to the object if they are closer to it than this share of its size."""
 
 
-def read_mesh(path: Path) -> trimesh.Trimesh:
-    """Read one mesh file, in its own frame and units.
+def read_mesh(*paths: Path) -> trimesh.Trimesh:
+    """Read the files of one object, all in the same frame and units.
 
     Raises:
         FileNotFoundError: If there is no such file.
-        ValueError: If its format is not read here, it is broken, or there is no sound triangle in it.
+        ValueError: If a format is not read here, a file is broken, or there is no sound triangle in it.
     """
+    parts = [_read_file(path) for path in paths]
+    starts = np.cumsum([0] + [len(part.vertices) for part in parts])
+    vertices = np.concatenate([np.asarray(part.vertices, np.float64) for part in parts])
+    faces = [np.asarray(p.faces, np.int64) + n for p, n in zip(parts, starts[:-1], strict=True)]
+    try:
+        return clean(vertices, np.concatenate(faces))
+    except ValueError as error:
+        names = "', '".join(map(str, paths))
+        raise ValueError(f"'{names}': {error}") from error
+
+
+def _read_file(path: Path) -> trimesh.Trimesh:
+    """The triangles of one file as they are written there, nodes of a scene put in place."""
     if not path.is_file():
         raise FileNotFoundError(f"There is no mesh '{path}'.")
     if path.suffix[1:].lower() not in FORMATS:
@@ -48,10 +61,7 @@ def read_mesh(path: Path) -> trimesh.Trimesh:
         raise ValueError(f"'{path}' does not load as a mesh: {error}") from error
     if not isinstance(mesh, trimesh.Trimesh) or len(mesh.faces) == 0:
         raise ValueError(f"'{path}' holds no triangles; a cloud of points has to be meshed first.")
-    try:
-        return clean(np.asarray(mesh.vertices, np.float64), np.asarray(mesh.faces, np.int64))
-    except ValueError as error:
-        raise ValueError(f"'{path}': {error}") from error
+    return mesh
 
 
 def clean(vertices: np.ndarray, faces: np.ndarray) -> trimesh.Trimesh:
@@ -87,11 +97,19 @@ def _referenced(vertices: np.ndarray, faces: np.ndarray) -> tuple[np.ndarray, np
 
 def _merged(vertices: np.ndarray, faces: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Vertices that coincide as one: STL writes each corner of each triangle, textures split the surface along seams."""
-    step = MERGE_SHARE * np.ptp(vertices, axis=0).max()
-    grid = np.rint((vertices - vertices.min(axis=0)) / (step or 1.0)).astype(np.int64)
-    keys = (grid[:, 0] << 42) | (grid[:, 1] << 21) | grid[:, 2]  # 20 bits each are used
-    _, first, inverse = np.unique(keys, return_index=True, return_inverse=True)
-    return vertices[first], inverse[faces]
+    # Strays far away must not make it coarse, so the middle of the vertices tells the size.
+    size = np.ptp(np.quantile(vertices, [0.01, 0.99], axis=0), axis=0).max()
+    step = max(MERGE_SHARE * size, 1e-9 * np.ptp(vertices, axis=0).max()) or 1.0
+    grid = np.rint((vertices - vertices.min(axis=0)) / step).astype(np.int64)
+    spans = grid.max(axis=0) + 1
+    if np.prod(spans.astype(np.float64)) < 2.0**62:
+        order = np.argsort(np.ravel_multi_index(tuple(grid.T), tuple(spans)))
+    else:
+        order = np.lexsort(grid.T)
+    fresh = np.concatenate([[True], np.diff(grid[order], axis=0).any(axis=1)])
+    number = np.empty(len(vertices), dtype=np.int64)
+    number[order] = np.cumsum(fresh) - 1
+    return vertices[order[fresh]], number[faces]
 
 
 def _without_doubles(faces: np.ndarray) -> np.ndarray:

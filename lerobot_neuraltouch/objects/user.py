@@ -1,6 +1,6 @@
 """A user's own mesh as an object: a YAML file beside it tells its size, its category and its contacts.
 
-    mesh: my_mug.stl            # relative to this file
+    mesh: my_mug.stl            # relative to this file; obj, stl, ply, glb, gltf or off
     scale: 0.001                # optional: mesh units to metres
     up: z                       # optional: which way is up in the mesh: x, y, z, -x, -y or -z
     category: mug
@@ -13,11 +13,13 @@
         spin180: false                    # optional: whether fingers may change sides (default at handles)
         slide_m: [-0.02, 0.02]            # optional: how far a pose may move along its own z
         poses:                            # tcp in the mesh's own frame and units
-          - [41.0, 0.0, 92.0, 0.0, 3.14159, 0.0]   # x, y, z, rotation vector [rad]; or 4 x 4
+          - [41.0, 0.0, 92.0, 2.2214, 2.2214, 0.0]   # x, y, z, rotation vector [rad]; or 4 x 4
 
 The object frame is the mesh's, turned so that z is up and moved so that the middle of the bounding box lies on the z axis
-and the base on z = 0. The surface is taken as it is: it may be open, and of several bodies. Only loose crumbs, as scans
-have them, are dropped: connected pieces with less than a hundredth of the surface each.
+and the base on z = 0. The surface may be open, of several bodies (`mesh` may also list several files in one frame), with any
+winding, doubled corners and degenerate triangles; what little floats around a scan is left out: see `mesh_file`. Depth and
+touch are cast on exactly these triangles, physics uses pieces of a solid made of them: see `solid`. Signed distances to an
+open mesh mean nothing, and nobody takes any: the descriptor field's labels are of generated objects only.
 """
 
 from collections.abc import Mapping
@@ -30,11 +32,13 @@ import yaml
 from scipy.spatial.transform import Rotation
 
 from lerobot_neuraltouch import se3
-from lerobot_neuraltouch.features import FEATURES
+from lerobot_neuraltouch.features import FEATURES, MAX_FINGER_DISTANCE
 from lerobot_neuraltouch.objects.catalogue import CATEGORIES
 from lerobot_neuraltouch.objects.contact import DIRECTIONS, ContactFeature
 from lerobot_neuraltouch.objects.convex import convex_pieces
+from lerobot_neuraltouch.objects.mesh_file import read_mesh
 from lerobot_neuraltouch.objects.model import ObjectModel
+from lerobot_neuraltouch.objects.views import make_scene, to_tensor
 
 DEFAULT_CONSTRAINED = {
     "mug_rim": ("y", "z", "rx", "ry", "rz"),
@@ -44,12 +48,14 @@ DEFAULT_CONSTRAINED = {
     "bolt_head": ("x", "y", "z", "rx", "ry"),
 }
 """Directions in which errors of known features count, as for the generated objects."""
-SMALLEST_M, LARGEST_M = 0.005, 1.0
+SMALLEST_M, LARGEST_M = 0.005, 0.6
 """Objects whose longest side lies outside are refused: the scale is wrong."""
-CRUMB_SHARE = 0.01
-"""Connected pieces of the surface with a smaller share of its area are dropped, ..."""
-KEPT_SHARE = 0.9
-"""... unless that would drop more than the rest: then the triangles are just not joined to each other."""
+USUAL_M = {"mug": 0.12, "bottle": 0.2, "bolt": 0.08}
+"""Usual longest side of a category's objects, to guess the scale."""
+UNITS_M = {"metres": 1.0, "inches": 0.0254, "centimetres": 0.01, "millimetres": 0.001}
+REACH_M, NEAR_M = 0.008, 0.004
+"""The pads touch the surface half the part's thickness from the tcp. Poses that are farther off than REACH_M are refused, and
+contacts where most ways of closing pads do not come upon a surface within NEAR_M of there."""
 UPWARDS = {
     "x": (0, -1, 0), "-x": (0, 1, 0), "y": (1, 0, 0), "-y": (-1, 0, 0), "z": (0, 0, 0), "-z": (2, 0, 0),
 }  # fmt: skip
@@ -70,16 +76,10 @@ def load_object(path: str | Path, *, physics: bool = True) -> ObjectModel:
         ValueError: If something in it is wrong; the message says what and what would be right.
     """
     path = Path(path)
-    if not path.is_file():
-        raise FileNotFoundError(f"There is no object file '{path}'.")
-    try:
-        data = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except yaml.YAMLError as error:
-        raise ValueError(f"'{path}' is no valid YAML: {error}") from error
-    _check_keys(data, _KEYS, ("mesh", "category", "features"), f"'{path}'")
+    data = _read_yaml(path)
     category = _check_category(data["category"], path)
-    scale = _positive(data.get("scale", 1.0), "scale", path)
-    mesh = _load_mesh(path.parent / str(data["mesh"]), scale)
+    scale = _positive(data.get("scale", 1.0), "scale", f"'{path}'")
+    mesh = _load_mesh(data["mesh"], scale, category, path)
     upright = _upright(data.get("up", "z"), path)
     mesh.apply_transform(upright)
     bounds = mesh.bounds
@@ -87,15 +87,27 @@ def load_object(path: str | Path, *, physics: bool = True) -> ObjectModel:
     mesh.apply_translation(-origin)
     T_object_mesh = se3.transform(None, -origin) @ upright
     features = _read_features(data["features"], category, path, scale, T_object_mesh)
+    _check_contacts(features, mesh, path)
     return ObjectModel(
         name=path.stem,
         category=category,
         mesh=mesh,
         pieces=convex_pieces(mesh) if physics else (),
         features=features,
-        mass_kg=_positive(data.get("mass_kg", 0.2), "mass_kg", path),
+        mass_kg=_positive(data.get("mass_kg", 0.2), "mass_kg", f"'{path}'"),
         style="user",
     )
+
+
+def _read_yaml(path: Path) -> dict[str, Any]:
+    if not path.is_file():
+        raise FileNotFoundError(f"There is no object file '{path}'.")
+    try:
+        data = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise ValueError(f"'{path}' is no valid YAML: {error}") from error
+    _check_keys(data, _KEYS, ("mesh", "category", "features"), f"'{path}'")
+    return data
 
 
 def _check_keys(
@@ -121,58 +133,75 @@ def _check_category(category: object, path: Path) -> str:
 
 def _upright(up: object, path: Path) -> np.ndarray:
     """The rotation (4, 4) that brings the mesh's axis up."""
-    if up not in UPWARDS:
+    if not isinstance(up, str) or up not in UPWARDS:
         raise ValueError(f"'{path}': unknown up '{up}'. Available: {', '.join(UPWARDS)}.")
-    quarters = np.array(UPWARDS[str(up)])
-    return se3.transform(Rotation.from_rotvec(0.5 * np.pi * quarters))
+    return se3.transform(Rotation.from_rotvec(0.5 * np.pi * np.array(UPWARDS[up])))
 
 
-def _positive(value: Any, name: str, where: object) -> float:
-    if isinstance(value, bool) or not isinstance(value, int | float) or not 0.0 < value < np.inf:
-        raise ValueError(f"'{where}': {name} must be a positive number, got {value!r}.")
-    return float(value)
+def _positive(value: object, name: str, where: str) -> float:
+    try:  # YAML takes 1e-3, without a dot, for text
+        number = float(value) if isinstance(value, int | float | str) else np.nan
+    except ValueError:
+        number = np.nan
+    if isinstance(value, bool) or not 0.0 < number < np.inf:
+        raise ValueError(f"{where}: {name} must be a positive number, got {value!r}.")
+    return number
 
 
-def _load_mesh(path: Path, scale: float) -> trimesh.Trimesh:
-    """Read a mesh and bring it to metres.
+def _load_mesh(names: object, scale: float, category: str, path: Path) -> trimesh.Trimesh:
+    """Read the mesh files that a YAML file names and bring them to metres.
 
     Raises:
-        FileNotFoundError, ValueError: If there is no mesh in it, or none of a size that fingers could grasp.
+        FileNotFoundError, ValueError: If there is no mesh in them, or none of a size that fingers could grasp.
     """
-    if not path.is_file():
-        raise FileNotFoundError(f"There is no mesh '{path}'.")
-    try:
-        mesh = trimesh.load(path, force="mesh")
-    except Exception as error:  # readers of broken files raise anything
-        raise ValueError(f"'{path}' does not load as a mesh: {error}") from error
-    if not isinstance(mesh, trimesh.Trimesh) or len(mesh.faces) == 0:
-        raise ValueError(f"'{path}' holds no triangles.")
-    if not np.isfinite(mesh.vertices).all():
-        raise ValueError(f"'{path}' has a vertex with NaN or infinity.")
-    mesh = _without_crumbs(trimesh.Trimesh(mesh.vertices * scale, mesh.faces))
+    names = [names] if isinstance(names, str) else names
+    if not isinstance(names, list) or not names or not all(isinstance(n, str) for n in names):
+        raise ValueError(f"'{path}': mesh must be a file name or a list of them, got {names!r}.")
+    mesh = read_mesh(*(path.parent / name for name in names))
     longest = float(mesh.extents.max())
-    if not SMALLEST_M <= longest < LARGEST_M:
+    if not SMALLEST_M <= scale * longest < LARGEST_M:
         raise ValueError(
-            f"'{path}' is {longest:.4g} m long at scale {scale:g}; it must be between {SMALLEST_M:g} and {LARGEST_M:g} m. "
-            "Set `scale` to metres per mesh unit: 0.001 for a mesh in millimetres."
+            f"'{path}': the mesh is {scale * longest:.4g} m long at scale {scale:g}; it must be between {SMALLEST_M:g} and "
+            f"{LARGEST_M:g} m. `scale` is metres per mesh unit; {_likely_scale(longest, category)}."
         )
-    return mesh
+    return mesh.apply_scale(scale)
 
 
-def _without_crumbs(mesh: trimesh.Trimesh) -> trimesh.Trimesh:
-    """Drop triangles without area, then connected pieces that are too small to be a body."""
-    area = mesh.area_faces
-    if not area.any():
-        raise ValueError("All triangles of the mesh are without area.")
-    mesh.update_faces(area > 0.0)
-    area = mesh.area_faces
-    label = trimesh.graph.connected_component_labels(mesh.face_adjacency, node_count=len(area))
-    share = np.bincount(label, weights=area) / area.sum()
-    kept = (share >= CRUMB_SHARE)[label]
-    if area[kept].sum() > KEPT_SHARE * area.sum():
-        mesh.update_faces(kept)
-    mesh.remove_unreferenced_vertices()
-    return mesh
+def _likely_scale(longest: float, category: str) -> str:
+    """A guess, from the mesh's longest side in its own units."""
+    usual = USUAL_M.get(category, 0.12)
+    unit = min(UNITS_M, key=lambda name: abs(np.log(longest * UNITS_M[name] / usual)))
+    size = longest * UNITS_M[unit]
+    if max(size / usual, usual / size) < 3.0:
+        return f"likely it is {UNITS_M[unit]:g}, the mesh in {unit} ({size:.3g} m)"
+    return f"for a {category} of {usual:g} m it is {usual / longest:.3g}"
+
+
+def _check_contacts(
+    features: Mapping[str, ContactFeature], mesh: trimesh.Trimesh, path: Path
+) -> None:
+    """Refuse poses at which the pads would close on nothing: in other units, another frame, or turned."""
+    scene = make_scene(mesh)
+    for name, feature in features.items():
+        where = f"'{path}', feature '{name}'"
+        closing = (
+            feature.poses[:, None, :3, 1] * np.array([-1.0, 1.0])[:, None]
+        )  # (num_poses, 2, 3)
+        touched = feature.poses[:, None, :3, 3] + 0.5 * feature.part_thickness_m * closing
+        distance = scene.compute_distance(to_tensor(touched)).numpy().max(axis=1)
+        if distance.max() > REACH_M:
+            raise ValueError(
+                f"{where}: in pose {distance.argmax()} (from 0) a pad would touch {1e3 * distance.max():.3g} mm away from the "
+                f"surface. Poses are in the mesh's own frame and units; part_thickness_m, here {feature.part_thickness_m:g}, is "
+                "in metres."
+            )
+        rays = np.concatenate([touched + NEAR_M * closing, -2.0 * NEAR_M * closing], axis=-1)
+        met = scene.test_occlusions(to_tensor(rays), 0.0, 1.0).numpy()
+        if met.mean() < 0.5:
+            raise ValueError(
+                f"{where}: pads that close along the poses' y axes meet a surface in {np.count_nonzero(met)} of {met.size} "
+                "places only. The y axis of a pose is the direction in which the fingers close, z the one in which they approach."
+            )
 
 
 def _read_features(
@@ -189,19 +218,41 @@ def _read_features(
             )
         where = f"'{path}', feature '{name}'"
         _check_keys(entry, _FEATURE_KEYS, ("poses", "part_thickness_m"), where)
-        poses = _read_poses(entry["poses"], where)
-        poses[:, :3, 3] *= scale
-        poses = T_object_mesh @ poses
-        features[name] = ContactFeature(
-            name=name,
-            poses=poses,
-            part_thickness_m=_positive(entry["part_thickness_m"], "part_thickness_m", where),
-            constrained=tuple(entry.get("constrained", DEFAULT_CONSTRAINED.get(name, DIRECTIONS))),
-            connected=bool(entry.get("connected", True)),
-            slide_m=_read_slide(entry.get("slide_m", (0.0, 0.0)), where),
-            spin180=bool(entry.get("spin180", name.endswith("_handle"))),
-        )
+        features[name] = _read_feature(name, entry, where, scale, T_object_mesh)
     return features
+
+
+def _read_feature(
+    name: str, entry: Mapping[str, Any], where: str, scale: float, T_object_mesh: np.ndarray
+) -> ContactFeature:
+    poses = _read_poses(entry["poses"], where)
+    poses[:, :3, 3] *= scale
+    thickness = _positive(entry["part_thickness_m"], "part_thickness_m", where)
+    if thickness > MAX_FINGER_DISTANCE:
+        raise ValueError(
+            f"{where}: part_thickness_m is {thickness:g}, but the fingers open {MAX_FINGER_DISTANCE:g} m; it is in metres."
+        )
+    constrained = entry.get("constrained", DEFAULT_CONSTRAINED.get(name, DIRECTIONS))
+    if not isinstance(constrained, list | tuple):
+        raise ValueError(f"{where}: constrained must be a list, got {constrained!r}.")
+    try:
+        return ContactFeature(
+            name=name,
+            poses=T_object_mesh @ poses,
+            part_thickness_m=thickness,
+            constrained=tuple(constrained),
+            connected=_yes_or_no(entry.get("connected", True), "connected", where),
+            slide_m=_read_slide(entry.get("slide_m", (0.0, 0.0)), where),
+            spin180=_yes_or_no(entry.get("spin180", name.endswith("_handle")), "spin180", where),
+        )
+    except ValueError as error:
+        raise ValueError(f"{where}: {error}" if where not in str(error) else str(error)) from error
+
+
+def _yes_or_no(value: object, name: str, where: str) -> bool:
+    if not isinstance(value, bool):
+        raise ValueError(f"{where}: {name} must be true or false, got {value!r}.")
+    return value
 
 
 def _read_slide(data: Any, where: str) -> tuple[float, float]:
