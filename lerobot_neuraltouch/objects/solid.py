@@ -40,7 +40,7 @@ SHEET_RINGS = 3
 SKIN_SHARE = 0.01
 """Plates thinner than this share of 1.6 steps are sheets."""
 HOLE_M = 0.02
-"""Holes smaller than this are closed: a finger is wider."""
+"""Narrower holes are closed: a finger is wider."""
 BASE_SHARE = 0.1
 """Holes within this share of the height from below are closed: the base of a scanned object is often missing."""
 
@@ -93,26 +93,30 @@ def _union(mesh: trimesh.Trimesh) -> manifold3d.Manifold | None:
 
 def _without_holes(mesh: trimesh.Trimesh) -> trimesh.Trimesh:
     """The mesh with a fan of triangles from the edges of each hole to its middle, where the hole is to be closed."""
-    ends = np.asarray(mesh.edges)
-    _, index, times = np.unique(
-        np.sort(ends, axis=1), axis=0, return_inverse=True, return_counts=True
-    )
-    edges = ends[times[index.ravel()] == 1]
-    num = len(mesh.vertices)
+    ends, num = np.asarray(mesh.edges), len(mesh.vertices)
+    keys = ends.min(axis=1) * num + ends.max(axis=1)
+    _, index, times = np.unique(keys, return_inverse=True, return_counts=True)
+    edges = ends[times[index] == 1]
     links = coo_array((np.ones(len(edges)), (edges[:, 0], edges[:, 1])), shape=(num, num))
     label = connected_components(links, directed=False)[1][edges[:, 0]]
     vertices, faces = [np.asarray(mesh.vertices)], [np.asarray(mesh.faces)]
     base = mesh.bounds[0, 2] + BASE_SHARE * mesh.extents[2]
     order = np.argsort(label, kind="stable")
-    for hole in np.split(edges[order], np.flatnonzero(np.diff(label[order])) + 1):
+    holes = np.split(edges[order], np.flatnonzero(np.diff(label[order])) + 1) if len(edges) else []
+    for hole in holes:
         places = mesh.vertices[hole]
-        small = np.ptp(places.reshape(-1, 3), axis=0).max() < HOLE_M if len(hole) else False
-        if small or (len(hole) and places[..., 2].max() < base):
+        if _width(places.reshape(-1, 3)) < HOLE_M or places[..., 2].max() < base:
             lengths = np.linalg.norm(places[:, 1] - places[:, 0], axis=1)
             middle = np.full((len(hole), 1), num + len(vertices) - 1)
             vertices.append(np.average(places.mean(axis=1), axis=0, weights=lengths)[None])
             faces.append(np.concatenate([hole[:, ::-1], middle], axis=1))
     return trimesh.Trimesh(np.concatenate(vertices), np.concatenate(faces), process=False)
+
+
+def _width(points: np.ndarray) -> float:
+    """Extent of points (num, 3) across their longest direction [m]."""
+    centred = points - points.mean(axis=0)
+    return float(np.ptp(centred @ np.linalg.svd(centred, full_matrices=False)[2][1]))
 
 
 @dataclass(frozen=True, eq=False)
