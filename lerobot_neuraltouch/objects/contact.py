@@ -22,7 +22,7 @@ class ContactError:
     """Error of a tcp pose against the nearest ideal pose of a feature."""
 
     pos_error_m: float
-    """Length of the translation error along the constrained directions [m]."""
+    """Length of the translation error along the constrained directions, and beyond the ends of a slide [m]."""
     cos_error: float
     """1 - cos(angle_rad)."""
     angle_rad: float
@@ -31,6 +31,8 @@ class ContactError:
     """Where the nearest ideal pose lies: signed arc length from the middle of the feature's curve [m]; 0 for a set of poses."""
     T_object_target: np.ndarray
     """The nearest ideal pose, shape (4, 4)."""
+    T_object_goal: np.ndarray
+    """That pose moved along its free directions to where the tcp is: only what counts as error is left to go, shape (4, 4)."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -116,6 +118,7 @@ class ContactFeature:
             T_object_tcp: Pose of the tcp in the object frame, shape (4, 4).
         """
         T_target, along_m = self._curve.nearest_on_curve(T_object_tcp)
+        slide = T_target[:3, 2].copy()
         beyond = self._slide(T_target, T_object_tcp[:3, 3])
         spin = self._curve.best_spin(T_target[:3, :3], T_object_tcp[:3, :3])
         if spin is not None:
@@ -123,9 +126,12 @@ class ContactFeature:
         offset = (T_object_tcp[:3, 3] - T_target[:3, 3]) @ T_target[:3, :3]
         squared = sum(offset[axis] ** 2 for axis in self._constrained_axes)
         pos_error = math.sqrt(squared + beyond**2)
+        offset[list(self._constrained_axes)] = 0.0
+        T_goal = T_target.copy()
+        T_goal[:3, 3] += T_target[:3, :3] @ offset - beyond * slide
         # At the best spin the rotation that is left has no part about the free axis: all of it is constrained.
         angle = _angle((T_target[:3, :3].T @ T_object_tcp[:3, :3]).tolist())
-        return ContactError(pos_error, 1.0 - math.cos(angle), angle, along_m, T_target)
+        return ContactError(pos_error, 1.0 - math.cos(angle), angle, along_m, T_target, T_goal)
 
     def _slide(self, T_target: np.ndarray, position: np.ndarray) -> float:
         """Move a target in place as far towards a position as the slide lets it; what is left beyond its end [m]."""

@@ -34,6 +34,8 @@ RIM_DEPTH_M = 0.003
 """The ideal rim contact is this far below the rim's edge."""
 WALL_MARGIN_M = 0.013
 """The ideal wall contact keeps this far from rim and floor: a pad's radius and 3 mm."""
+FINGER_REACH_M = 0.085
+"""The ideal wall contact is no deeper below the rim, or the palm would meet it."""
 HANDLE_SLIDE_M = 0.008
 """The ideal contact at a loop's outermost point may lie this far along its centre line."""
 ROUND_SHARE = 1.0 / 3.0
@@ -210,7 +212,8 @@ def mug_wall(mug: Mug) -> ContactFeature:
 
     Target frame as at the rim. Free around the wall (as at the rim), up and down, and any spin about the wall's normal.
     """
-    high, low = mug.height_m - WALL_MARGIN_M, mug.straight_m + WALL_MARGIN_M
+    high = mug.height_m - WALL_MARGIN_M
+    low = max(mug.straight_m + WALL_MARGIN_M, mug.height_m - FINGER_REACH_M)
     half = 0.5 * (high - low) / float(np.cos(mug.taper_rad))
     return ContactFeature(
         name="mug_wall",

@@ -371,9 +371,7 @@ class RefineEnv(gymnasium.Env):
         self._error = piece.feature.nearest(self._T_object_tcp)
         self._finger_distance_m = gripper.finger_distance_m
         self._press_m, self._shear_m = gripper.pad_press_m, gripper.pad_shear_m
-        self._target_twist = target_twist(
-            self._T_object_tcp, self._error, piece.feature.constrained
-        )
+        self._target_twist = target_twist(self._T_object_tcp, self._error)
 
     def _is_right(self) -> bool:
         error, (low, high) = self._error, PRESS_RANGE_M

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from lerobot_neuraltouch import se3
 from lerobot_neuraltouch.features import Task, start_opening
 from lerobot_neuraltouch.objects.catalogue import make_object_with
-from lerobot_neuraltouch.objects.contact import DIRECTIONS, ContactError, ContactFeature
+from lerobot_neuraltouch.objects.contact import ContactError, ContactFeature
 from lerobot_neuraltouch.objects.model import ObjectModel
 from lerobot_neuraltouch.tactile import TactileCamera, TacTipFinger
 
@@ -193,18 +193,13 @@ def make_item(task: Task, split: str, index: int, object_path: str | None) -> Ob
     return item
 
 
-def target_twist(T_object_tcp: Array, error: ContactError, constrained: tuple[str, ...]) -> Array:
+def target_twist(T_object_tcp: Array, error: ContactError) -> Array:
     """The way from the tcp to the nearest ideal pose, without its part along the free directions.
 
     Returns:
-        The twist (v, omega) = log(T_tcp_target) in the tcp frame [m, rad], shape (6,).
+        The twist (v, omega) = log(T_tcp_goal) in the tcp frame [m, rad], shape (6,).
     """
-    T_target = error.T_object_target.copy()
-    R = T_target[:3, :3]
-    free = np.array([name not in constrained for name in DIRECTIONS[:3]])
-    offset = R.T @ (T_object_tcp[:3, 3] - T_target[:3, 3])
-    T_target[:3, 3] += R @ (offset * free)
-    return _log(se3.inverse(T_object_tcp) @ T_target)
+    return _log(se3.inverse(T_object_tcp) @ error.T_object_goal)
 
 
 def rotation_vector(T: Array) -> Array:

@@ -18,7 +18,7 @@ class ShowObjectsConfig:
     category: str = ",".join(CATEGORIES)
     """Which categories, separated by commas."""
     split: str = "train"
-    """Stream of objects: train, val or test."""
+    """Stream of objects: train, val, test or ood (styles held out of the others)."""
     seed: int = 0
     """Number of the first object of the stream."""
 
