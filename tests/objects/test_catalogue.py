@@ -25,8 +25,16 @@ from lerobot_neuraltouch.objects.views import make_scene
 
 GENUS = {"mug": 1, "bottle": 0, "bolt": 0}
 DRAW = {"mug": draw_mug, "bottle": draw_bottle, "bolt": draw_bolt}
-PROBES = [("mug", 0), ("mug", 4), ("bottle", 0), ("bottle", 2), ("bolt", 0), ("bolt", 1)]
-"""Both handle styles, two shoulders, a round and a hexagonal head of the train stream."""
+PROBES = [
+    ("mug", 0),
+    ("mug", 4),
+    ("mug", 7),
+    ("bottle", 0),
+    ("bottle", 2),
+    ("bolt", 0),
+    ("bolt", 1),
+]
+"""Both handle styles, a round base, two shoulders, a round and a hexagonal head of the train stream."""
 
 
 def signed_distance(mesh: trimesh.Trimesh, points: np.ndarray) -> np.ndarray:
@@ -223,6 +231,31 @@ def test_landmarks_lie_where_they_should() -> None:
         assert model.mesh.bounds[1, 0] - 0.008 < marks["handle"][0] < model.mesh.bounds[1, 0]
         assert signed_distance(model.mesh, marks["handle"][None])[0] < 0.002
         assert marks["corner"][2] > marks["handle"][2]
+
+
+def test_top_radii_are_those_of_the_contacts() -> None:
+    """Mean distance of the ideal rim poses from the axis (3 mm below the edge), half the lid, half the head."""
+    for index in range(6):
+        mug = make_object_with("mug_rim", "val", index)
+        rim = mug.feature("mug_rim").curve()[:, :2, 3]
+        assert mug.top_radius_m == pytest.approx(np.linalg.norm(rim, axis=1).mean(), abs=5e-4)
+        for feature in ("bottle_head", "bolt_head"):
+            model = make_object_with(feature, "val", index)
+            assert 2.0 * model.top_radius_m == model.feature(feature).part_thickness_m
+            assert model.landmarks["top"][2] == pytest.approx(model.mesh.bounds[1, 2], abs=1e-6)
+            assert not model.landmarks["base"].any()
+
+
+def test_a_third_of_the_mugs_is_round_at_the_base() -> None:
+    """Up to nearly 20 mm, inside and outside, never as high as the handle, with room to stand on."""
+    mugs = [draw_mug(object_rng("mug", "train", index)) for index in range(300)]
+    rounded = [mug for mug in mugs if mug.base_round_m > 0.006]
+    assert 0.25 < len(rounded) / len(mugs) < 0.42
+    assert max(mug.base_round_m for mug in rounded) > 0.015
+    for mug in mugs:
+        handle = mug.handle
+        assert mug.base_round_m <= handle.middle_m - (handle.span_m + handle.thickness_m) / 2
+        assert mug.base_round_m <= 0.45 * mug.outer_radius(0.0) + 1e-9
 
 
 def test_splits_have_the_same_ranges() -> None:
