@@ -108,6 +108,11 @@ class ContactFeature:
         return tuple(axis for axis in range(3) if DIRECTIONS[axis] in self.constrained)
 
     @cached_property
+    def _free(self) -> np.ndarray:
+        """One for each free translation, zero for each constrained one, shape (3,)."""
+        return np.array([float(axis not in self._constrained_axes) for axis in range(3)])
+
+    @cached_property
     def _curve(self) -> PoseCurve:
         return PoseCurve.make(self.poses, self.connected, self.free_spin, self.spin180)
 
@@ -118,17 +123,19 @@ class ContactFeature:
             T_object_tcp: Pose of the tcp in the object frame, shape (4, 4).
         """
         T_target, along_m = self._curve.nearest_on_curve(T_object_tcp)
-        slide = T_target[:3, 2].copy()
+        slide = T_target[:3, 2]
         beyond = self._slide(T_target, T_object_tcp[:3, 3])
         spin = self._curve.best_spin(T_target[:3, :3], T_object_tcp[:3, :3])
         if spin is not None:
+            slide = slide.copy()
             T_target[:3, :3] = T_target[:3, :3] @ spin
         offset = (T_object_tcp[:3, 3] - T_target[:3, 3]) @ T_target[:3, :3]
         squared = sum(offset[axis] ** 2 for axis in self._constrained_axes)
         pos_error = math.sqrt(squared + beyond**2)
-        offset[list(self._constrained_axes)] = 0.0
         T_goal = T_target.copy()
-        T_goal[:3, 3] += T_target[:3, :3] @ offset - beyond * slide
+        T_goal[:3, 3] += T_target[:3, :3] @ (offset * self._free)
+        if beyond != 0.0:
+            T_goal[:3, 3] -= beyond * slide
         # At the best spin the rotation that is left has no part about the free axis: all of it is constrained.
         angle = _angle((T_target[:3, :3].T @ T_object_tcp[:3, :3]).tolist())
         return ContactError(pos_error, 1.0 - math.cos(angle), angle, along_m, T_target, T_goal)

@@ -10,9 +10,12 @@ from lerobot_neuraltouch import se3
 from lerobot_neuraltouch.features import start_opening
 from lerobot_neuraltouch.objects.contact import DIRECTIONS, ContactFeature
 from lerobot_neuraltouch.objects.model import ObjectModel
-from lerobot_neuraltouch.tactile import TactileCamera
+from lerobot_neuraltouch.objects.views import scene_of, to_tensor
 
 Array = NDArray[np.float64]
+
+_WIDER, _WIDER_M = 1.25, 0.002
+"""Lines through a tilted part are longer than it is thick by less than this factor and length [m]."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -62,7 +65,7 @@ def draw_perturbed_start(
     """Draw poses around ideal contacts until the part lies between the pads and no finger is near anything.
 
     "Between the pads": the cylinder that the two discs sweep along tcp y meets the part over at least `min_overlap` of the
-    disc, and the first thing that each closing finger meets is met by its skin. So closing the fingers is felt.
+    disc, and each closing finger's skin is pressed in before anything hard is met. So closing the fingers is felt.
 
     Args:
         item, feature: The object and the contact.
@@ -102,20 +105,36 @@ def perturb(
 
 
 class PadSweep:
-    """The discs that closing pads sweep along tcp y, tested against the object's exact mesh."""
+    """The discs that closing pads sweep along tcp y, tested against the part of the object's exact mesh that is to be grasped.
 
-    def __init__(self, camera: TactileCamera, num_rings: int = 4) -> None:
-        self._camera = camera
-        self._points = _disc(camera.finger.pad_radius_m, num_rings)
+    Args:
+        item, feature: The object and the contact.
+        pad_radius_m: Of the discs.
+        num_rings: Of test points on a disc.
+    """
+
+    def __init__(
+        self, item: ObjectModel, feature: ContactFeature, pad_radius_m: float, num_rings: int = 4
+    ) -> None:
+        self._scene = scene_of(item)
+        self._widest = _WIDER * feature.part_thickness_m + _WIDER_M
+        self._points = _disc(pad_radius_m, num_rings)
 
     def overlap(self, T_object_tcp: Array, finger_distance_m: float) -> float:
-        """Share of the disc whose lines between the two pads meet the object, in [0, 1]."""
+        """Share of the disc whose lines between the two pads meet the part, in [0, 1].
+
+        What is wider than the part is something else, such as the cup behind a handle.
+        """
         R = T_object_tcp[:3, :3]
-        rays = np.empty((len(self._points), 6), dtype=np.float32)
-        rays[:, :3] = T_object_tcp[:3, 3] + self._points @ R[:, [0, 2]].T
-        rays[:, :3] -= finger_distance_m / 2 * R[:, 1]
-        rays[:, 3:] = finger_distance_m * R[:, 1]
-        return float(np.mean(self._camera.blocked(rays)))
+        middle = T_object_tcp[:3, 3] + self._points @ R[:, [0, 2]].T
+        across = finger_distance_m * R[:, 1]
+        rays = np.empty((2, len(middle), 6), dtype=np.float32)
+        for side, way in enumerate((across, -across)):
+            rays[side, :, :3] = middle - 0.5 * way
+            rays[side, :, 3:] = way
+        left, right = self._scene.cast_rays(to_tensor(rays), nthreads=1)["t_hit"].numpy()
+        width = finger_distance_m * (1.0 - left - right)  # minus infinity where nothing was hit
+        return float(np.mean((width >= 0.0) & (width <= self._widest)))
 
 
 def _disc(radius: float, num_rings: int) -> Array:

@@ -30,6 +30,8 @@ _WAY_IN_M = 0.060
 """Length of the straight way in to a contact [m]."""
 _TRIED_TARGETS = 5
 """Ideal poses tried when an object is put somewhere."""
+_FELT_PRESS_M = 0.001
+"""Before a finger's core meets anything, its skin must be pressed in by this much: enough to be felt and to servo under."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -69,7 +71,7 @@ class Workpiece:
     @cached_property
     def sweep(self) -> PadSweep:
         """Tells whether the part lies between the pads."""
-        return PadSweep(self.camera)
+        return PadSweep(self.item, self.feature, self.camera.finger.pad_radius_m)
 
     @property
     def T_base_object(self) -> Array:
@@ -134,18 +136,20 @@ class Workpiece:
         return not near
 
     def skin_comes_first(self, T_base_tcp: Array, finger_distance_m: float) -> bool:
-        """Whether each finger, closing from here past the middle, meets the object with its skin first."""
-        waiting = [0, 1]
+        """Whether each finger, closing from here past the middle, is felt: its skin is pressed in before its core meets anything."""
+        pressed = [0.0, 0.0]
         for distance in np.arange(finger_distance_m, -finger_distance_m, -_CLOSING_STEP_M):
             self._collide(T_base_tcp, float(distance))
             touching = self.data.contact.geom
-            for finger in waiting.copy():
+            for finger in (0, 1):
                 core, skin = self._finger_geoms[finger]
-                if (touching == skin).any():
-                    waiting.remove(finger)
-                elif (touching == core).any():
+                if pressed[finger] >= _FELT_PRESS_M:
+                    continue
+                if (touching == core).any():
                     return False
-            if not waiting:
+                if pressed[finger] > 0.0 or (touching == skin).any():
+                    pressed[finger] += _CLOSING_STEP_M / 2
+            if min(pressed) >= _FELT_PRESS_M:
                 return True
         return False
 
