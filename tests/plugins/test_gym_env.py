@@ -217,6 +217,19 @@ def test_a_perturbed_start_is_off_by_what_it_says_and_touches_nothing() -> None:
         assert obs["phase"][0] == 1
 
 
+def test_the_cup_behind_a_handle_is_not_the_part_between_the_pads() -> None:
+    """At the ideal contact the bar is; 22 mm deeper, where the pads are past the bar, nothing that counts is."""
+    env = make("RefineHorizontalHandle", num_objects=6, noise="off")
+    for index in range(6):
+        env.reset(seed=0, options={"object_index": index})
+        contact = env.piece.feature
+        opening = start_opening(contact.part_thickness_m)
+        T = contact.curve(9)[4]
+        deeper = T @ se3.transform(translation=(0.0, 0.0, 0.022))
+        assert env.piece.sweep.overlap(T, opening) > 0.3
+        assert env.piece.sweep.overlap(deeper, opening) < 0.1
+
+
 def test_a_stand_off_start_looks_at_the_object_from_where_it_says() -> None:
     """Distance, elevation and line of sight of the wrist camera; the cloud lies on the object."""
     env = make(start="perception", noise="off")
