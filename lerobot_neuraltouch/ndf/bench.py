@@ -4,7 +4,6 @@ import time
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
 
 import draccus
 import numpy as np
@@ -17,6 +16,7 @@ from lerobot_neuraltouch.ndf.checkpoint import load_ndf, pretrained_path
 from lerobot_neuraltouch.ndf.demonstrations import make_demonstrations
 from lerobot_neuraltouch.ndf.descriptor import query_points
 from lerobot_neuraltouch.ndf.network import DescriptorField
+from lerobot_neuraltouch.ndf.outcomes import Outcome, Row, line, rejection, split_rows
 from lerobot_neuraltouch.ndf.picture import draw_errors
 from lerobot_neuraltouch.ndf.pose_search import (
     Demonstration,
@@ -24,6 +24,7 @@ from lerobot_neuraltouch.ndf.pose_search import (
     search_pose,
 )
 from lerobot_neuraltouch.ndf.published_search import published_search
+from lerobot_neuraltouch.objects.catalogue import has_held_out_styles
 from lerobot_neuraltouch.objects.user import load_object
 from lerobot_neuraltouch.pointcloud import DepthNoise
 from lerobot_neuraltouch.report import write_report
@@ -97,28 +98,6 @@ SETTINGS = (
     Setting(ood=True),
 )
 """One factor varies at a time; the nominal one comes first."""
-CONFUSED_DEG = 60.0
-"""A found pose that is turned by more than this took one end or side of the object for another."""
-LOW_CONFIDENCE = 0.5
-"""Answers below this say that the contact was not found."""
-
-Row = dict[str, Any]
-
-
-@dataclass(frozen=True, eq=False)
-class Outcome:
-    """One solved case."""
-
-    case: Case
-    confidence: float
-    pos_error_m: float
-    cos_error: float
-    seconds: float
-
-    @property
-    def angle_deg(self) -> float:
-        """Of the constrained rotation error."""
-        return float(np.rad2deg(np.arccos(np.clip(1.0 - self.cos_error, -1.0, 1.0))))
 
 
 def scaled_noise(factor: float) -> DepthNoise:
@@ -151,48 +130,6 @@ def solve_published(field: DescriptorField, demo: Demonstration, case: Case, see
     generator = torch.Generator().manual_seed(seed)
     T, _ = published_search(field, case.cloud, demo, generator=generator)
     return Outcome(case, float("nan"), *case.error(T), time.perf_counter() - start)
-
-
-def summarise(outcomes: list[Outcome]) -> Row:
-    """The statistics of a row; empty rows hold none."""
-    if not outcomes:
-        return {"poses": 0}
-    errors = np.array([o.pos_error_m for o in outcomes]) * 1e3
-    cosines = np.array([o.cos_error for o in outcomes])
-    angles = np.array([o.angle_deg for o in outcomes])
-    confident = np.array([o.confidence for o in outcomes])
-    return {
-        "poses": len(outcomes),
-        "pos_mm_median": np.median(errors),
-        "pos_mm_mean": errors.mean(),
-        "pos_mm_p90": np.quantile(errors, 0.9),
-        "cos_median": np.median(cosines),
-        "cos_mean": cosines.mean(),
-        "angle_deg_median": np.median(angles),
-        "angle_deg_p90": np.quantile(angles, 0.9),
-        "within_10_mm": np.mean(errors < 10.0),
-        "confused": np.mean(angles > CONFUSED_DEG),
-        "confidence_median": np.median(confident),
-        "low_confidence": np.mean(confident < LOW_CONFIDENCE),
-        "seconds_median": np.median([o.seconds for o in outcomes]),
-    }
-
-
-def rejection(outcomes: list[Outcome], share: float = 0.1, large_mm: float = 20.0) -> Row:
-    """How many of the large errors are among the least confident answers."""
-    errors = np.array([1e3 * o.pos_error_m for o in outcomes])
-    order = np.argsort([o.confidence for o in outcomes], kind="stable")
-    rejected = order[: round(share * len(order))]
-    large = errors > large_mm
-    kept = np.delete(errors, rejected)
-    return {
-        "feature": "all",
-        "poses": len(outcomes),
-        "rejected": len(rejected),
-        "errors_over_20_mm": int(large.sum()),
-        "errors_over_20_mm_rejected": int(large[rejected].sum()),
-        "pos_mm_p90_of_the_rest": np.quantile(kept, 0.9),
-    }
 
 
 class Bench:
@@ -232,8 +169,8 @@ class Bench:
         """All rows of one contact."""
         rows: list[Row] = []
         for setting in SETTINGS if self.config.factors else SETTINGS[:1]:
-            if setting.ood and feature in ("right_angle_handle", "bolt_head"):
-                continue  # no held-out style has it
+            if setting.ood and not has_held_out_styles(feature):
+                continue
             demos = self.demonstrations(feature, self.config.num_demos * setting.demos)
             nominal = setting == Setting()
             count = self.config.num_shapes if nominal else max(self.config.num_shapes // 2, 1)
@@ -246,7 +183,7 @@ class Bench:
             baseline = self._baseline(feature, outcomes, progress) if nominal else {}
             if nominal:
                 self.seen += [o for o in outcomes if not o.case.hidden]
-            rows += _split_rows({"feature": feature, **asdict(setting)}, outcomes, baseline)
+            rows += split_rows({"feature": feature, **asdict(setting)}, outcomes, baseline)
         return rows
 
     def object_rows(self, path: Path, progress: tqdm) -> list[Row]:
@@ -262,7 +199,7 @@ class Bench:
                 outcomes.append(solve(self.field, demos, case, self.config.pose))
                 progress.update()
             keys = {"feature": feature, "object": model.name, **asdict(Setting())}
-            rows += _split_rows(keys, outcomes, {})
+            rows += split_rows(keys, outcomes, {})
         return rows
 
     def published_rows(self, feature: str, progress: tqdm) -> list[Row]:
@@ -273,7 +210,7 @@ class Bench:
             outcomes.append(solve_published(self.field, demo, case, self.config.seed))
             progress.update()
         keys = {"feature": feature, "search": "published", **asdict(Setting())}
-        return _split_rows(keys, outcomes, {})
+        return split_rows(keys, outcomes, {})
 
     def _baseline(self, feature: str, outcomes: list[Outcome], progress: tqdm) -> Row:
         """The published search on the first cases whose contact is seen."""
@@ -295,15 +232,6 @@ class Bench:
         }
 
 
-def _split_rows(keys: Row, outcomes: list[Outcome], extra: Row) -> list[Row]:
-    """A row of the cases whose contact is seen, and one of the others."""
-    rows = []
-    for hidden in (False, True):
-        some = [o for o in outcomes if o.case.hidden == hidden]
-        rows.append(keys | {"hidden": hidden} | summarise(some) | ({} if hidden else extra))
-    return rows
-
-
 def bench(config: NdfBenchConfig) -> list[Row]:
     """Measure all rows."""
     torch.set_num_threads(config.threads)
@@ -316,23 +244,7 @@ def bench(config: NdfBenchConfig) -> list[Row]:
         if config.search == "published":
             return [row for name in features for row in run.published_rows(name, progress)]
         rows = [row for name in features for row in run.feature_rows(name, progress)]
-        return [*rows, rejection(run.seen)]
-
-
-def line(row: Row) -> str:
-    """A row in words."""
-    if row["feature"] == "all":
-        return (
-            f"rejecting the least confident {row['rejected']} of {row['poses']} answers removes "
-            f"{row['errors_over_20_mm_rejected']} of {row['errors_over_20_mm']} errors over 20 mm"
-        )
-    marks = [name for name in ("upright", "ood", "hidden") if row[name]]
-    return (
-        f"{row['feature']:18} {row.get('object', '')} views={row['views']} noise={row['noise']:g} "
-        f"demos={row['demos']} {' '.join(marks):8} n={row['poses']:3}: median {row['pos_mm_median']:.1f} mm, "
-        f"p90 {row['pos_mm_p90']:.1f} mm, {row['angle_deg_median']:.1f} deg, confused {row['confused']:.0%}, "
-        f"unsure {row['low_confidence']:.0%}, {row['seconds_median']:.2f} s"
-    )
+        return [*rows, rejection(run.seen)] if run.seen else rows
 
 
 @draccus.wrap()

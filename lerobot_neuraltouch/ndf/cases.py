@@ -6,6 +6,7 @@ An object floats in a uniformly drawn orientation, so a camera sees it from a un
 from dataclasses import dataclass
 
 import numpy as np
+from scipy.spatial.transform import Rotation
 
 from lerobot_neuraltouch import se3
 from lerobot_neuraltouch.features import NUM_CLOUD_POINTS
@@ -83,10 +84,8 @@ def place(
     contact = model.feature(feature)
     clouds = [_view(model, rng, noise, upright) for _ in range(views)]
     cloud = subsample(np.concatenate(clouds), NUM_CLOUD_POINTS, rng)
-    turn = np.eye(3)
     if upright:
-        about_z = rng.uniform(-np.pi, np.pi)
-        turn[:2, :2] = [[np.cos(about_z), -np.sin(about_z)], [np.sin(about_z), np.cos(about_z)]]
+        turn = Rotation.from_euler("z", rng.uniform(-np.pi, np.pi))
     else:
         turn = se3.random_rotation(rng)
     T_base_object = se3.transform(turn, rng.uniform(-0.3, 0.3, 3))

@@ -11,15 +11,16 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
+from scipy.spatial.transform import Rotation
 from torch import Tensor
 
-from lerobot_neuraltouch.ndf.approach import obstruction
 from lerobot_neuraltouch.ndf.confidence import SEEN_M, Evidence, confidence
 from lerobot_neuraltouch.ndf.descriptor import as_pose, pose_descriptor
 from lerobot_neuraltouch.ndf.lm import PoseSearchConfig as PoseSearchConfig
-from lerobot_neuraltouch.ndf.lm import Starts, normal_equations, optimise, skew
+from lerobot_neuraltouch.ndf.lm import Starts, normal_equations, optimise
 from lerobot_neuraltouch.ndf.metric import part_at, part_columns
 from lerobot_neuraltouch.ndf.network import DescriptorField, Latent
+from lerobot_neuraltouch.ndf.ranking import LEAST_ENERGY, gap, obstructions, rank
 from lerobot_neuraltouch.ndf.settle import (
     FEWEST,
     PATCH_MARGIN_M,
@@ -33,10 +34,6 @@ from lerobot_neuraltouch.ndf.starts import align_latents, spins_and_flips
 
 MIN_POINTS = 32
 """Clouds with fewer points are refused."""
-LEAST_ENERGY = 0.05
-"""Between two objects no match is better than this, whatever its energy."""
-ELSEWHERE_M = 0.025
-"""Poses farther apart than this, or with approach directions more than 60 degrees apart, are different answers."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -173,15 +170,23 @@ def search_pose(
     starts = _make_starts(field, latent, demos, config, generator)
     begun = starts.T.clone()
     steps, fine = _descend(field, latent, starts, demos[0].queries, config)
-    blocked = _obstructions(field, latent, points, fine, demos, table_height_m)
+    openings = [demos[int(index)].opening_m for index in fine.demo]
+    blocked = obstructions(field, latent, points, fine.T, openings, table_height_m)
     near = torch.cdist(fine.T[:, :3, 3], points) < SEEN_M
     seen = near.sum(-1)
-    order = _order(fine.energy, blocked, seen, config)
+    order = rank(fine.energy, blocked, seen, config)
     winner = order[0]
     energy = float(fine.energy[winner])
     evidence = Evidence(
         energy=energy,
-        gap=_gap(latent, starts, fine, winner),
+        gap=gap(
+            latent,
+            torch.cat([starts.T, fine.T]),
+            torch.cat([starts.energy, fine.energy]),
+            fine.T[winner],
+            fine.energy[winner],
+            about_axis=fine.columns.start == 0,
+        ),
         seen=int(seen[winner]),
         obstruction=float(blocked[winner]),
         agreement=float(agreement[0]),
@@ -230,15 +235,6 @@ def _descend(
     return steps + optimise(field, baked, fine, queries, config.fine_steps, config), fine
 
 
-def _order(energy: Tensor, blocked: Tensor, seen: Tensor, config: PoseSearchConfig) -> list[int]:
-    """Indices of poses from the best to the worst, given energy, obstruction and points seen of each, (S,)."""
-    score = energy.clamp_min(LEAST_ENERGY).log()
-    score = score + config.obstruction_weight * blocked.clamp_max(1.0)
-    score = score - config.seen_weight * (seen / config.enough_seen).clamp_max(1.0)
-    by_energy = energy.argsort(stable=True)
-    return by_energy[score[by_energy].argsort(stable=True)].tolist()
-
-
 def _settled(
     field: DescriptorField,
     latent: Latent,
@@ -274,49 +270,6 @@ def _settled(
     return settle(T, around.numpy(), normals, patch, prior)
 
 
-def _obstructions(
-    field: DescriptorField,
-    latent: Latent,
-    points: Tensor,
-    found: Starts,
-    demos: Sequence[Demonstration],
-    table_height_m: float | None,
-) -> Tensor:
-    """What is in the gripper's way at each found pose, (S,)."""
-    openings = [demos[int(index)].opening_m for index in found.demo]
-    blocked = torch.zeros(len(openings))
-    for opening in {opening for opening in openings if opening is not None}:
-        rows = [row for row, its in enumerate(openings) if its == opening]
-        blocked[rows] = obstruction(field, latent, points, found.T[rows], opening, table_height_m)
-    return blocked
-
-
-def _gap(latent: Latent, starts: Starts, fine: Starts, winner: int) -> float:
-    """Logarithm of the energy of the best different answer over the winner's.
-
-    For contacts at the top a pose elsewhere around the object's axis is the same answer.
-    """
-    T = torch.cat([starts.T, fine.T])
-    energies = torch.cat([starts.energy, fine.energy])
-    best = fine.T[winner]
-    if starts.columns.start == 0:
-        axis = torch.nn.functional.normalize(latent.z[0, 0], dim=0)
-
-        def places(poses: Tensor) -> Tensor:
-            offset = poses[..., :3, 3] - latent.centre[0]
-            along = offset @ axis
-            across = (offset - along[..., None] * axis).norm(dim=-1)
-            return torch.stack([along, across], dim=-1)
-
-        leaning = ((T[:, :3, 2] @ axis) - (best[:3, 2] @ axis)).abs() > 0.5
-        away = (places(T) - places(best)).norm(dim=-1) > ELSEWHERE_M
-    else:
-        leaning = T[:, :3, 2] @ best[:3, 2] < 0.5
-        away = (T[:, :3, 3] - best[:3, 3]).norm(dim=-1) > ELSEWHERE_M
-    others = energies[leaning | away]
-    return float((others.min() / fine.energy[winner]).log()) if len(others) else 5.0
-
-
 def _make_starts(
     field: DescriptorField,
     latent: Latent,
@@ -335,8 +288,9 @@ def _make_starts(
     for number in range(config.num_random):
         demo = demos[number % len(demos)]
         random = torch.eye(4)
-        quaternion = torch.randn(4, generator=generator)
-        random[:3, :3] = _rotation_of(quaternion)
+        quaternion = torch.randn(4, generator=generator).numpy()
+        turn = Rotation.from_quat(quaternion, scalar_first=True).as_matrix()
+        random[:3, :3] = torch.from_numpy(turn)
         reach = (demo.T[:3, 3] - demo.centre).norm()
         direction = torch.randn(3, generator=generator)
         random[:3, 3] = latent.centre[0] + reach * direction / direction.norm()
@@ -346,14 +300,6 @@ def _make_starts(
     demo = torch.tensor(owners)
     targets = torch.stack([d.descriptors[:, columns] for d in demos])[demo]
     return Starts(T, targets, demo, torch.full((len(T),), float("inf")), columns)
-
-
-def _rotation_of(quaternion: Tensor) -> Tensor:
-    """Rotation (3, 3) of a quaternion (w, x, y, z) of any length."""
-    w, x, y, z = (quaternion / quaternion.norm()).tolist()
-    axis = torch.tensor([[x, y, z]])
-    cross = skew(axis)[0]
-    return torch.eye(3) + 2.0 * w * cross + 2.0 * cross @ cross
 
 
 def _orthonormal(T: Tensor) -> Tensor:

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import draccus
 import numpy as np
+import open3d as o3d
 import torch
 from tqdm import tqdm
 
@@ -75,8 +76,6 @@ def read_cloud(path: Path, seed: int = 0) -> np.ndarray:
     if path.suffix == ".npy":
         points = np.load(path, allow_pickle=False)
     else:
-        import open3d as o3d
-
         points = np.asarray(o3d.io.read_point_cloud(path).points)
     points = check_cloud(points).numpy()
     keep = np.random.default_rng(seed).permutation(len(points))[:NUM_CLOUD_POINTS]
@@ -86,16 +85,10 @@ def read_cloud(path: Path, seed: int = 0) -> np.ndarray:
 def look(config: ShowNdfConfig, field: DescriptorField) -> FieldView:
     """Search the contact, and collect everything that there is to see."""
     rng = seeded(config.seed, "show", config.feature, config.index)
-    case: Case | None = None
     if config.cloud is not None:
-        cloud = read_cloud(config.cloud, config.seed)
+        case, cloud = None, read_cloud(config.cloud, config.seed)
     else:
-        if config.object is not None:
-            case = place(
-                load_object(config.object, physics=False), config.feature, rng, views=config.views
-            )
-        else:
-            case = make_case(config.feature, config.split, config.index, rng, views=config.views)
+        case = _case(config, rng)
         cloud = case.cloud
     demos = _demonstrations(config, field)
     result = search_pose(field, cloud, demos)
@@ -120,15 +113,19 @@ def look(config: ShowNdfConfig, field: DescriptorField) -> FieldView:
     )
 
 
+def _case(config: ShowNdfConfig, rng: np.random.Generator) -> Case:
+    if config.object is None:
+        return make_case(config.feature, config.split, config.index, rng, views=config.views)
+    model = load_object(config.object, physics=False)
+    return place(model, config.feature, rng, views=config.views)
+
+
 def _demonstrations(config: ShowNdfConfig, field: DescriptorField) -> list[Demonstration]:
     if config.skill is None:
         return make_demonstrations(field, config.feature, config.num_demos, seed=config.seed)
+    model = load_object(config.skill, physics=False)
     rng = seeded(config.seed, "skill", config.feature)
-    return [
-        demonstrate(
-            field, place(load_object(config.skill, physics=False), config.feature, rng, views=4)
-        )
-    ]
+    return [demonstrate(field, place(model, config.feature, rng, views=4))]
 
 
 def _title(config: ShowNdfConfig, case: Case | None) -> str:

@@ -5,7 +5,7 @@ distribution) holds the styles that the others never have; its bolts are like th
 """
 
 from functools import cache, lru_cache
-from itertools import count, islice
+from itertools import count
 
 import numpy as np
 
@@ -67,24 +67,37 @@ def make_object_with(feature: str, split: str, index: int) -> ObjectModel:
     category = FEATURES[feature]
     if feature not in ("right_angle_handle", "horizontal_handle"):
         return make_object(category, split, index)
-    if split == "ood" and feature == "right_angle_handle":
-        raise ValueError("No mug of the split 'ood' has a right-angle handle.")
+    if not has_objects(feature, split):
+        raise ValueError(f"No {category} of the split '{split}' has a {feature}.")
     object_rng(category, split, index)  # refuses what does not exist
     return make_object(category, split, _number_with(feature, split, index))
 
 
-@cache
+def has_objects(feature: str, split: str) -> bool:
+    """Whether any object of a split has a feature: the held-out handle has no right angle."""
+    return (feature, split) != ("right_angle_handle", "ood")
+
+
 def _number_with(feature: str, split: str, index: int) -> int:
     """Number in the stream of mugs of the index-th one with a handle feature; only shapes are drawn for it."""
-    first = _number_with(feature, split, index - 1) + 1 if index > 0 and index % 100 else 0
-    skip = 0 if first else index
-    right_angle = feature == "right_angle_handle"
-    found = (
-        number
-        for number in count(first)
-        if (
-            draw_mug(object_rng("mug", split, number), split == "ood").handle.style == "right_angle"
-        )
-        == right_angle
-    )
-    return next(islice(found, skip, None))
+    found = _numbers_with(feature, split)
+    while len(found) <= index:
+        first = found[-1] + 1 if found else 0
+        found.append(next(n for n in count(first) if _handle_feature(split, n) == feature))
+    return found[index]
+
+
+def has_held_out_styles(feature: str) -> bool:
+    """Whether the split `ood` has objects with a feature that are unlike those of the other splits."""
+    return has_objects(feature, "ood") and FEATURES[feature] != "bolt"
+
+
+@cache
+def _numbers_with(feature: str, split: str) -> list[int]:
+    """The numbers that `_number_with` has found so far; it adds to them."""
+    return []
+
+
+def _handle_feature(split: str, number: int) -> str:
+    mug = draw_mug(object_rng("mug", split, number), split == "ood")
+    return "right_angle_handle" if mug.handle.style == "right_angle" else "horizontal_handle"

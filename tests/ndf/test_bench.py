@@ -10,7 +10,7 @@ import torch
 
 from lerobot_neuraltouch import se3
 from lerobot_neuraltouch.features import FEATURES
-from lerobot_neuraltouch.ndf import bench
+from lerobot_neuraltouch.ndf import bench, outcomes
 from lerobot_neuraltouch.ndf.calibrate import blob
 from lerobot_neuraltouch.ndf.cases import is_hidden, make_case, seeded
 from lerobot_neuraltouch.ndf.checkpoint import load_ndf, pretrained_path, save_ndf
@@ -48,7 +48,7 @@ def test_rows_have_the_documented_fields(field: DescriptorField, tmp_path: Path)
     assert (first["feature"], first["views"], first["noise"]) == ("bottle_head", 1, 1.0)
     assert {"upright", "ood", "demos"} <= set(first)
     assert found["rows"][-1]["feature"] == "all"
-    assert all(bench.line(row) for row in found["rows"] if row["poses"])
+    assert all(outcomes.line(row) for row in found["rows"] if row["poses"])
     keys = {"hidden", "pos_mm_median", "pos_mm_p90", "cos_median", "seconds_median"}
     assert all(keys <= set(row) for row in found["rows"][:-1] if row["poses"])
     assert (tmp_path / "ndf.png").stat().st_size > 1000
@@ -106,8 +106,8 @@ def test_rejection_counts_the_large_errors_among_the_unsure() -> None:
     case = make_case("bottle_head", "val", 0, seeded(0, "test"))
     errors = [0.001] * 8 + [0.05, 0.05]
     sure = [0.9] * 8 + [0.1, 0.95]
-    outcomes = [bench.Outcome(case, c, e, 0.0, 0.1) for c, e in zip(sure, errors, strict=True)]
-    row = bench.rejection(outcomes)
+    found = [outcomes.Outcome(case, c, e, 0.0, 0.1) for c, e in zip(sure, errors, strict=True)]
+    row = outcomes.rejection(found)
     assert (row["rejected"], row["errors_over_20_mm"], row["errors_over_20_mm_rejected"]) == (
         1,
         2,

@@ -8,6 +8,7 @@ import pytest
 import torch
 from accelerate.state import AcceleratorState
 
+from lerobot_neuraltouch.ndf import losses
 from lerobot_neuraltouch.ndf.checkpoint import load_ndf
 from lerobot_neuraltouch.ndf.data import DataConfig, generate_shard, load_shapes, load_shard
 from lerobot_neuraltouch.ndf.losses import true_anchors, true_coordinates
@@ -15,6 +16,7 @@ from lerobot_neuraltouch.ndf.network import FieldConfig
 from lerobot_neuraltouch.ndf.shape_set import stretch_shapes
 from lerobot_neuraltouch.ndf.train import launch, train
 from lerobot_neuraltouch.ndf.trainer import Trainer, TrainNdfConfig, learning_rate
+from lerobot_neuraltouch.objects.catalogue import CATEGORIES
 
 TINY = DataConfig(train_shapes=2, val_shapes=1, views=2, view_points=96, labels=256, shard=2, workers=0)  # fmt: skip
 NETWORK = FieldConfig(
@@ -125,6 +127,11 @@ def test_two_processes_train_together(cache: Path, tmp_path: Path) -> None:
     config = dataclasses.replace(settings(cache, tmp_path / "two", 2), processes=2)
     assert load_ndf(launch(config)).config == NETWORK
     assert (tmp_path / "two" / "curve.csv").read_text().count("\n") == 2  # header, step 2
+
+
+def test_categories_are_those_of_the_objects() -> None:
+    """What the field tells about the category, number by number."""
+    assert losses.CATEGORIES == CATEGORIES
 
 
 def test_learning_rate_rises_and_falls() -> None:
