@@ -11,7 +11,10 @@ import pytest
 from numpy.testing import assert_allclose
 
 from lerobot_neuraltouch import se3
-from lerobot_neuraltouch.ndf.cases import is_hidden
+from lerobot_neuraltouch.ndf.cases import is_hidden, place, seeded
+from lerobot_neuraltouch.ndf.checkpoint import load_ndf, pretrained_path
+from lerobot_neuraltouch.ndf.demonstrations import make_demonstrations
+from lerobot_neuraltouch.ndf.pose_search import search_pose
 from lerobot_neuraltouch.ndf.views import see
 from lerobot_neuraltouch.objects.user import load_object
 from lerobot_neuraltouch.objects.views import orbit_camera, render_depth, scene_of, to_tensor
@@ -84,3 +87,15 @@ def test_cameras_see_a_published_bottle(bottle: Path) -> None:
     assert scene_of(model).compute_distance(to_tensor(seen)).numpy().max() < 1e-4
     cloud = see(model, camera, np.random.default_rng(0), table=True)
     assert not is_hidden(cloud, model.feature("bottle_head"))
+
+
+@pytest.mark.slow
+def test_the_field_finds_a_published_bottles_neck(bottle: Path) -> None:
+    """Half of the poses from one noisy view, any orientation, contact in sight, are within 6 mm."""
+    field, model = load_ndf(pretrained_path()), load_object(bottle, physics=False)
+    demos = make_demonstrations(field, "bottle_head")
+    cases = [place(model, "bottle_head", seeded(0, "foreign", index)) for index in range(20)]
+    seen = [case for case in cases if not case.hidden]
+    errors = [case.error(search_pose(field, case.cloud, demos).T)[0] for case in seen]
+    assert len(seen) > 10
+    assert np.median(errors) < 0.006
