@@ -171,13 +171,14 @@ def make_mug(mug: Mug, name: str) -> ObjectModel:
 
 
 def _landmarks(mug: Mug) -> dict[str, np.ndarray]:
-    path = _handle_line(mug)
-    outermost = path[np.argmax(path[:, 0])]
+    corner = _corner(mug)
+    # The outer bar follows a leaning wall: a right angle is located by its corner, not by whichever end juts out.
+    reach = corner[0] if mug.handle.style == "right_angle" else _handle_line(mug)[:, 0].max()
     return {
         "top": np.array([0.0, 0.0, mug.height_m]),
         "base": np.zeros(3),
-        "handle": np.array([outermost[0], 0.0, mug.handle.middle_m - mug.handle.droop_m]),
-        "corner": np.array([outermost[0], 0.0, _corner(mug)[1]]),
+        "handle": np.array([reach, 0.0, mug.handle.middle_m - mug.handle.droop_m]),
+        "corner": np.array([reach, 0.0, corner[1]]),
     }
 
 
