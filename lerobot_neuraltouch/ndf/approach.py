@@ -10,7 +10,8 @@ import torch
 from torch import Tensor
 
 from lerobot_neuraltouch.ndf.descriptor import move
-from lerobot_neuraltouch.ndf.network import DescriptorField, Latent
+from lerobot_neuraltouch.ndf.encoder import Latent
+from lerobot_neuraltouch.ndf.network import DescriptorField
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -10,7 +10,8 @@ from pathlib import Path
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file, save_file
 
-from lerobot_neuraltouch.ndf.network import DescriptorField, FieldConfig
+from lerobot_neuraltouch.ndf.network import DescriptorField
+from lerobot_neuraltouch.ndf.sizes import FieldConfig
 
 FORMAT = "neuraltouch-ndf"
 VERSION = "1"

@@ -14,6 +14,8 @@ MAX_ENERGY = 1e3
 """Larger residuals are as bad as this one."""
 SEEN_M = 0.025
 """Points of the cloud within this of the tcp show the contact."""
+DOUBT_M = (0.001, 0.1)
+"""Expected errors of anchors outside this range count as its ends."""
 ENOUGH_SEEN = 80
 """More points than this add no confidence."""
 
@@ -31,9 +33,11 @@ class Evidence(NamedTuple):
     """What is in the gripper's way, see `approach.obstruction`."""
     agreement: float
     """Share of the parts of the cloud that agree about which way the object stands, in (0.5, 1]."""
+    doubt_m: float
+    """How far the encoder expects the anchors that the contact hangs on to be off."""
 
     def features(self) -> np.ndarray:
-        """The terms of the logistic function, (6,)."""
+        """The terms of the logistic function, (7,)."""
         return np.array(
             [
                 1.0,
@@ -42,11 +46,12 @@ class Evidence(NamedTuple):
                 np.log1p(min(self.seen, ENOUGH_SEEN)),
                 min(self.obstruction, 1.0),
                 self.agreement,
+                np.log(np.clip(self.doubt_m, *DOUBT_M) / DOUBT_M[0]),
             ]
         )
 
 
-NUM_TERMS = 6
+NUM_TERMS = 7
 
 
 def confidence(coefficients: np.ndarray, evidence: Evidence) -> float:
@@ -55,7 +60,7 @@ def confidence(coefficients: np.ndarray, evidence: Evidence) -> float:
 
 
 def fit(evidence: list[Evidence], good: np.ndarray) -> np.ndarray:
-    """Coefficients (6,) of the logistic function that explains best which poses were good, (N,) bool."""
+    """Coefficients (7,) of the logistic function that explains best which poses were good, (N,) bool."""
     features = np.array([item.features() for item in evidence])
 
     def loss(weights: np.ndarray) -> float:

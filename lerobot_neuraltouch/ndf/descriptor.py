@@ -8,7 +8,8 @@ import torch
 from scipy.stats import norm, qmc
 from torch import Tensor
 
-from lerobot_neuraltouch.ndf.network import DescriptorField, Latent
+from lerobot_neuraltouch.ndf.encoder import Latent
+from lerobot_neuraltouch.ndf.network import DescriptorField
 
 NUM_QUERIES = 64
 QUERY_SIGMA_M = 0.030

@@ -7,7 +7,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from lerobot_neuraltouch.ndf.network import SCALE, Baked, DecoderBlock, DescriptorField
+from lerobot_neuraltouch.ndf.network import Baked, DecoderBlock, DescriptorField
+from lerobot_neuraltouch.ndf.sizes import SCALE
 
 
 def descriptors_and_jacobians(

@@ -7,7 +7,8 @@ import numpy as np
 import torch
 
 from lerobot_neuraltouch.ndf.descriptor import move
-from lerobot_neuraltouch.ndf.network import DescriptorField, Latent
+from lerobot_neuraltouch.ndf.encoder import Latent
+from lerobot_neuraltouch.ndf.network import DescriptorField
 from lerobot_neuraltouch.ndf.pose_search import Demonstration
 
 CHUNK = 8192

@@ -5,7 +5,9 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from lerobot_neuraltouch.ndf.network import COORDINATES, SCALE, DescriptorField
+from lerobot_neuraltouch.ndf.encoder import Encoding
+from lerobot_neuraltouch.ndf.network import DescriptorField
+from lerobot_neuraltouch.ndf.sizes import COORDINATES, SCALE
 
 SHAPE_NUMBERS = ("height", "radius", "handle_x", "handle_z", "corner_z", "category")
 """What is known of a shape: its height, the radius of its top part, where the handle's centre line reaches outmost, the
@@ -38,16 +40,17 @@ class Losses(NamedTuple):
     coordinates: Tensor
     """By coordinate, (12,)."""
     anchors: Tensor
-    """Of the last estimate, by anchor, (3,)."""
+    """Of the last estimate, by anchor, (A,)."""
 
 
 def true_anchors(shape: Tensor) -> Tensor:
-    """`ANCHORS` of shapes (B, 6), (B, 3 anchors, 3 xyz) [m]."""
-    height, _, handle_x, handle_z, _, _ = shape.unbind(-1)
+    """`ANCHORS` of shapes (B, 6), (B, 4 anchors, 3 xyz) [m]."""
+    height, _, handle_x, handle_z, corner_z, _ = shape.unbind(-1)
     zero = torch.zeros_like(height)
     top = torch.stack([zero, zero, height], dim=-1)
     handle = torch.stack([handle_x, zero, handle_z], dim=-1)
-    return torch.stack([top, torch.zeros_like(top), handle], dim=1)
+    corner = torch.stack([handle_x, zero, corner_z], dim=-1)
+    return torch.stack([top, torch.zeros_like(top), handle, corner], dim=1)
 
 
 def true_coordinates(points: Tensor, shape: Tensor) -> Tensor:
@@ -78,6 +81,7 @@ def field_losses(field: DescriptorField, batch: Batch) -> Losses:
     scale = torch.tensor([1.0] * 4 + [0.5] * 5 + [0.07] * 3, device=mug.device)
     total = 4.0 * distance + (coordinates * scale).sum() / 2.0
     total = total + 0.3 * (0.5 * anchors[0] + anchors[1]).sum()
+    total = total + 0.05 * _surprise(encoding, batch.shape, mug).sum()
     return Losses(total, distance, coordinates, anchors[1])
 
 
@@ -89,6 +93,20 @@ def _masked_mean(errors: Tensor, mug: Tensor, only_mugs: slice) -> Tensor:
 
 
 def _anchor_errors(estimate: Tensor, shape: Tensor, mug: Tensor) -> Tensor:
-    """Mean distance of the estimated anchors (B, 3, 3) [m] to the true ones, by anchor, (3,) [dm]."""
-    errors = SCALE * (estimate - true_anchors(shape)).square().sum(-1).add(1e-8).sqrt()
-    return _masked_mean(errors, mug, slice(2, None))
+    """Mean distance of the estimated anchors (B, A, 3) [m] to the true ones, by anchor, (A,) [dm]."""
+    return _masked_mean(_distances(estimate, shape), mug, slice(2, None))
+
+
+def _surprise(encoding: Encoding, shape: Tensor, mug: Tensor) -> Tensor:
+    """How badly the anchors' distances to the true ones were expected, by anchor, (A,).
+
+    Negative log-likelihood of an exponential distribution: least where the mean distance is expected.
+    """
+    distance = _distances(encoding.anchors[-1], shape).detach()
+    return _masked_mean(distance * torch.exp(-encoding.doubt) + encoding.doubt, mug, slice(2, None))
+
+
+def _distances(estimate: Tensor, shape: Tensor) -> Tensor:
+    """Distances of estimated anchors (B, A, 3) [m] to the true ones, (B, A) [dm]."""
+    offset = estimate - true_anchors(shape)[:, : estimate.shape[1]]
+    return SCALE * offset.square().sum(-1).add(1e-8).sqrt()

@@ -13,9 +13,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from lerobot_neuraltouch.ndf.encoder import Latent
 from lerobot_neuraltouch.ndf.losses import CATEGORIES
-from lerobot_neuraltouch.ndf.network import COORDINATES, SCALE, DescriptorField, Latent
+from lerobot_neuraltouch.ndf.network import DescriptorField
 from lerobot_neuraltouch.ndf.shape_set import ShapeSet
+from lerobot_neuraltouch.ndf.sizes import COORDINATES, SCALE
 
 PARTS = ("top", "handle")
 NUM_PLACES = 256

@@ -16,10 +16,11 @@ from torch import Tensor
 
 from lerobot_neuraltouch.ndf.confidence import SEEN_M, Evidence, confidence
 from lerobot_neuraltouch.ndf.descriptor import as_pose, pose_descriptor
+from lerobot_neuraltouch.ndf.encoder import Latent
 from lerobot_neuraltouch.ndf.lm import PoseSearchConfig as PoseSearchConfig
 from lerobot_neuraltouch.ndf.lm import Starts, normal_equations, optimise
 from lerobot_neuraltouch.ndf.metric import part_at, part_columns
-from lerobot_neuraltouch.ndf.network import DescriptorField, Latent
+from lerobot_neuraltouch.ndf.network import DescriptorField
 from lerobot_neuraltouch.ndf.ranking import LEAST_ENERGY, gap, obstructions, rank
 from lerobot_neuraltouch.ndf.settle import (
     FEWEST,
@@ -166,7 +167,7 @@ def search_pose(
     if not demos:
         raise ValueError("The search needs at least one demonstration.")
     generator = generator or torch.Generator().manual_seed(0)
-    latent, agreement = field.encode_with_agreement(points[None])
+    latent, agreement, doubt = field.read(points[None])
     starts = _make_starts(field, latent, demos, config, generator)
     begun = starts.T.clone()
     steps, fine = _descend(field, latent, starts, demos[0].queries, config)
@@ -177,6 +178,7 @@ def search_pose(
     order = rank(fine.energy, blocked, seen, config)
     winner = order[0]
     energy = float(fine.energy[winner])
+    at_top = fine.columns.start == 0  # there the handle does not matter
     evidence = Evidence(
         energy=energy,
         gap=gap(
@@ -185,11 +187,12 @@ def search_pose(
             torch.cat([starts.energy, fine.energy]),
             fine.T[winner],
             fine.energy[winner],
-            about_axis=fine.columns.start == 0,
+            about_axis=at_top,
         ),
         seen=int(seen[winner]),
         obstruction=float(blocked[winner]),
         agreement=float(agreement[0]),
+        doubt_m=float((doubt[0, :2] if at_top else doubt[0]).mean()),
     )
     return PoseSearchResult(
         T=_settled(field, latent, points, fine, winner, demos, config),

@@ -10,8 +10,9 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from lerobot_neuraltouch.ndf.approach import obstruction
+from lerobot_neuraltouch.ndf.encoder import Latent
 from lerobot_neuraltouch.ndf.lm import PoseSearchConfig
-from lerobot_neuraltouch.ndf.network import DescriptorField, Latent
+from lerobot_neuraltouch.ndf.network import DescriptorField
 
 LEAST_ENERGY = 0.05
 """Between two objects no match is better than this, whatever its energy."""

@@ -14,7 +14,8 @@ from scipy.spatial import KDTree
 from torch import Tensor
 
 from lerobot_neuraltouch import se3
-from lerobot_neuraltouch.ndf.network import DescriptorField, Latent
+from lerobot_neuraltouch.ndf.encoder import Latent
+from lerobot_neuraltouch.ndf.network import DescriptorField
 
 REACH_M = 0.030
 """Points within this of the tcp count."""

@@ -17,7 +17,8 @@ from torch import nn
 from lerobot_neuraltouch.ndf.checkpoint import write_atomically
 from lerobot_neuraltouch.ndf.data import DataConfig, ShapeSet
 from lerobot_neuraltouch.ndf.losses import Batch, Losses, field_losses
-from lerobot_neuraltouch.ndf.network import COORDINATES, DescriptorField, FieldConfig
+from lerobot_neuraltouch.ndf.network import DescriptorField
+from lerobot_neuraltouch.ndf.sizes import ANCHORS, COORDINATES, FieldConfig
 
 PRECISIONS = ("no", "bf16", "fp16")
 
@@ -210,8 +211,8 @@ def validate(
             f"{name}_mm": 100.0 * value
             for name, value in zip(COORDINATES, losses.coordinates.tolist(), strict=True)
         }
-        top, base, handle = (100.0 * losses.anchors).tolist()
-        found |= {"anchor_top_mm": top, "anchor_base_mm": base, "anchor_handle_mm": handle}
+        anchors = (100.0 * losses.anchors).tolist()
+        found |= {f"anchor_{name}_mm": value for name, value in zip(ANCHORS, anchors, strict=False)}
         for name, value in found.items():
             sums[name] = sums.get(name, 0.0) + value / num_batches
     return sums

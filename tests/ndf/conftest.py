@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 import torch
 
-from lerobot_neuraltouch.ndf.network import DescriptorField, FieldConfig
+from lerobot_neuraltouch.ndf.network import DescriptorField
+from lerobot_neuraltouch.ndf.sizes import FieldConfig
 
 SMALL = FieldConfig(
     num_points=64,

@@ -4,7 +4,8 @@ import numpy as np
 import torch
 from scipy.spatial.transform import Rotation
 
-from lerobot_neuraltouch.ndf.network import DescriptorField, FieldConfig
+from lerobot_neuraltouch.ndf.network import DescriptorField
+from lerobot_neuraltouch.ndf.sizes import FieldConfig
 
 
 def moved(points: torch.Tensor, R: torch.Tensor, shift: torch.Tensor) -> torch.Tensor:

@@ -9,7 +9,8 @@ import trimesh
 
 from lerobot_neuraltouch import se3
 from lerobot_neuraltouch.ndf.approach import GripperShape, gripper_points, obstruction
-from lerobot_neuraltouch.ndf.network import DescriptorField, Latent
+from lerobot_neuraltouch.ndf.encoder import Latent
+from lerobot_neuraltouch.ndf.network import DescriptorField
 from lerobot_neuraltouch.ndf.settle import estimate_normals, make_patch, settle
 from lerobot_neuraltouch.objects.catalogue import make_object_with
 

@@ -12,8 +12,8 @@ from lerobot_neuraltouch.ndf import losses
 from lerobot_neuraltouch.ndf.checkpoint import load_ndf
 from lerobot_neuraltouch.ndf.data import DataConfig, generate_shard, load_shapes, load_shard
 from lerobot_neuraltouch.ndf.losses import true_anchors, true_coordinates
-from lerobot_neuraltouch.ndf.network import FieldConfig
 from lerobot_neuraltouch.ndf.shape_set import stretch_shapes
+from lerobot_neuraltouch.ndf.sizes import FieldConfig
 from lerobot_neuraltouch.ndf.train import launch, train
 from lerobot_neuraltouch.ndf.trainer import Trainer, TrainNdfConfig, learning_rate
 from lerobot_neuraltouch.objects.catalogue import CATEGORIES

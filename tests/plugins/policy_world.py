@@ -9,7 +9,8 @@ from torch import Tensor
 from lerobot_neuraltouch import features, se3
 from lerobot_neuraltouch.ndf.checkpoint import field_hash
 from lerobot_neuraltouch.ndf.descriptor import query_points
-from lerobot_neuraltouch.ndf.network import DescriptorField, FieldConfig
+from lerobot_neuraltouch.ndf.network import DescriptorField
+from lerobot_neuraltouch.ndf.sizes import FieldConfig
 from lerobot_policy_neuraltouch import NeuralTouchConfig
 from lerobot_policy_neuraltouch.checkpoint import assemble
 from lerobot_policy_neuraltouch.modeling_neuraltouch import NeuralTouchPolicy

@@ -7,7 +7,7 @@ from lerobot.optim import AdamWConfig, LRSchedulerConfig, OptimizerConfig
 from lerobot.optim.schedulers import CosineAnnealingWithWarmupSchedulerConfig
 
 from lerobot_neuraltouch import features
-from lerobot_neuraltouch.ndf.network import FieldConfig
+from lerobot_neuraltouch.ndf.sizes import FieldConfig
 from lerobot_policy_neuraltouch.settings import (
     CoarseSettings,
     FineSettings,

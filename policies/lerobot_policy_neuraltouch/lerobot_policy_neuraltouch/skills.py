@@ -10,8 +10,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from lerobot_neuraltouch.ndf.network import FieldConfig
 from lerobot_neuraltouch.ndf.pose_search import Demonstration
+from lerobot_neuraltouch.ndf.sizes import FieldConfig
 from lerobot_policy_neuraltouch.settings import SkillSpec
 
 
