@@ -74,12 +74,12 @@ class DataConfig:
 
 
 def shape_numbers(model: ObjectModel) -> np.ndarray:
-    """The object's row of `losses.SHAPE_NUMBERS`, float32 (6,)."""
+    """The object's row of `losses.SHAPE_NUMBERS`, float32 (7,)."""
     marks = model.landmarks
     handle, corner = (marks.get(name, np.zeros(3)) for name in ("handle", "corner"))
     category = SHAPE_CATEGORIES.index(model.category)
-    numbers = [marks["top"][2], model.top_radius_m, handle[0], handle[2], corner[2], category]
-    return np.array(numbers, np.float32)
+    places = [handle[0], handle[2], corner[0], corner[2]]
+    return np.array([marks["top"][2], model.top_radius_m, *places, category], np.float32)
 
 
 def label_points(model: ObjectModel, num: int, rng: np.random.Generator) -> np.ndarray:
@@ -173,7 +173,7 @@ def load_shapes(config: DataConfig, split: str) -> ShapeSet:
 
 
 def load_shard(path: Path) -> dict[str, np.ndarray]:
-    """Read one shard: shapes (S, 6), labels (S, L, 4), clouds (S, V, P, 3) and their sizes (S, V).
+    """Read one shard: shapes (S, 7), labels (S, L, 4), clouds (S, V, P, 3) and their sizes (S, V).
 
     Raises:
         ValueError: If the file's checksum is not the one in its manifest.

@@ -19,6 +19,9 @@ from lerobot_neuraltouch.ndf.layers import (
 )
 from lerobot_neuraltouch.ndf.sizes import SCALE, FieldConfig
 
+LEAST_DOUBT = 0.005
+"""No anchor is expected to be nearer to the true one than this [dm]."""
+
 
 class Latent(NamedTuple):
     """An object as its encoder sees it."""
@@ -37,7 +40,7 @@ class Encoding(NamedTuple):
     anchors: tuple[Tensor, ...]
     """Estimates of the first A of `ANCHORS` [m], the later the better, each (B, A, 3)."""
     doubt: Tensor
-    """Logarithm of the distance [dm] that the last estimates are expected to be off, (B, A)."""
+    """Distance that the last estimates are expected to be off, (B, A) [m]."""
 
 
 class Votes(NamedTuple):
@@ -84,10 +87,10 @@ class Doubt(nn.Module):
         self.inner, self.outer = nn.Linear(num * (scalars + 1), hidden), nn.Linear(hidden, num)
 
     def forward(self, votes: Votes, features: Features) -> Tensor:
-        """Logarithm of the expected distance [dm], (B, K)."""
+        """Expected distance, (B, K) [dm]."""
         seen = torch.einsum("bnk,bnc->bkc", votes.weights, features.scalars).flatten(1)
         evidence = torch.cat([self.norm(seen), votes.spread.log()], dim=-1)
-        return self.outer(F.silu(self.inner(evidence)))
+        return LEAST_DOUBT + F.softplus(self.outer(F.silu(self.inner(evidence))))
 
 
 class Encoder(nn.Module):
@@ -143,7 +146,7 @@ class Encoder(nn.Module):
         )
         latent = Latent(z.transpose(1, 2), mean[:, 0] + centre / SCALE)
         anchors = tuple((a / SCALE + mean.transpose(1, 2)).transpose(1, 2) for a in (first, second))
-        return Encoding(latent, anchors, self.doubt(votes, features))
+        return Encoding(latent, anchors, self.doubt(votes, features) / SCALE)
 
     def _recentre(self, points: Tensor, anchors: Tensor, features: Features) -> Features:
         """Tell every point where it lies from the estimated anchors."""

@@ -42,13 +42,12 @@ def part_at(field: DescriptorField, latent: Latent, point: Tensor) -> str:
     found = dict(zip(COORDINATES, field.coordinates(hidden)[0, 0].tolist(), strict=True))
     if found["mug"] < 0.5:
         return "top"
-    reach, y, level, drop = (found[name] / SCALE for name in ("reach", "y", "level", "drop"))
-    distance = np.hypot(np.hypot(reach, y), min(abs(level), abs(drop)))
-    return "handle" if distance < NEAR_HANDLE_M else "top"
+    beside = min(np.hypot(found["reach"], found["level"]), np.hypot(found["past"], found["drop"]))
+    return "handle" if np.hypot(beside, found["y"]) / SCALE < NEAR_HANDLE_M else "top"
 
 
 def same_places(rng: np.random.Generator, shapes: np.ndarray, part: str, num: int) -> np.ndarray:
-    """The same places on each of the shapes (S, 6), object frame [m], float32 (S, num, 3).
+    """The same places on each of the shapes (S, 7), object frame [m], float32 (S, num, 3).
 
     Rows of shapes are `losses.SHAPE_NUMBERS`. A place at the top is given by its height over the top and its distance
     to the top part's radius, and lies at any azimuth; a place at a handle by its offset from the handle's outermost
@@ -64,8 +63,7 @@ def same_places(rng: np.random.Generator, shapes: np.ndarray, part: str, num: in
         return np.stack(points, axis=-1).astype(np.float32)
     offset = rng.uniform(-HANDLE_REACH_M, HANDLE_REACH_M, (num, 3))
     at_corner = rng.random(num) < 0.5
-    height = np.where(at_corner, shapes[:, 4:5], shapes[:, 3:4])
-    x = np.broadcast_to(shapes[:, 2:3], height.shape)
+    x, height = (np.where(at_corner, shapes[:, i + 2, None], shapes[:, i, None]) for i in (2, 3))
     return (np.stack([x, np.zeros_like(x), height], axis=-1) + offset).astype(np.float32)
 
 

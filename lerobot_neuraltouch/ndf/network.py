@@ -133,7 +133,7 @@ class DescriptorField(nn.Module):
         latent = Latent(
             torch.einsum("pb,pbcx->bcx", weights, z), torch.einsum("pb,pbx->bx", weights, centre)
         )
-        doubt = encoding.doubt.unflatten(0, (parts, -1)).exp().mean(0) / SCALE
+        doubt = encoding.doubt.unflatten(0, (parts, -1)).mean(0)
         return Reading(latent, agree.mean(0), doubt)
 
     def descriptors(self, latent: Latent, points: Tensor) -> Tensor:

@@ -83,13 +83,13 @@ def stretch_shapes(
         rng: Source of the draws.
         clouds: (B, N, 3).
         labels: Points and their signed distances, (B, M, 4).
-        shapes: Rows of `losses.SHAPE_NUMBERS`, (B, 6).
+        shapes: Rows of `losses.SHAPE_NUMBERS`, (B, 7).
     """
     num = len(shapes)
     together, against = rng.uniform(0.88, 1.12, num), rng.uniform(-0.06, 0.06, num)
     across, along = together * np.exp(against / 3), together * np.exp(-2 * against / 3)
     taper = rng.uniform(-0.08, 0.08, num)
-    height = shapes[:, 0].copy()
+    height, _, handle_x, handle_z, corner_x, corner_z, _ = shapes.T.copy()
 
     def widen(z: np.ndarray) -> np.ndarray:
         """Factor across at heights (B, ...) before scaling."""
@@ -103,7 +103,6 @@ def stretch_shapes(
             points[..., 3] *= np.cbrt(factor**2 * along[:, None])
         points[..., :2] *= factor[..., None]
         points[..., 2] *= along[:, None]
-    shapes[:, 2] *= widen(shapes[:, 3])
     shapes[:, 1] *= widen(height)
-    for column in (0, 3, 4):
-        shapes[:, column] *= along
+    shapes[:, 2], shapes[:, 4] = handle_x * widen(handle_z), corner_x * widen(corner_z)
+    shapes[:, 0], shapes[:, 3], shapes[:, 5] = height * along, handle_z * along, corner_z * along

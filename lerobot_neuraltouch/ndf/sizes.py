@@ -10,11 +10,11 @@ ANCHORS = ("top", "base", "handle", "corner")
 handle's centre line and the handle's upper corner."""
 
 COORDINATES = (
-    "height", "depth", "radius", "outside", "x", "y", "reach", "level", "drop", "mug", "bottle", "bolt",
+    "height", "depth", "radius", "outside", "x", "y", "reach", "level", "past", "drop", "mug", "bottle", "bolt",
 )  # fmt: skip
 """What the decoder tells about a point beside its signed distance: height above the base, height over the top,
 distance to the axis, that distance less the top part's radius; on mugs x and y in the canonical frame (the handle is
-at +x), x beyond the handle's outermost point, height over that point and over the handle's upper corner [all m]; and for each
+at +x), x beyond the handle's outermost point and height over it, x beyond the handle's upper corner and height over it [all m]; and for each
 category whether it is the object's."""
 
 

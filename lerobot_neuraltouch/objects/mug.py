@@ -171,14 +171,14 @@ def make_mug(mug: Mug, name: str) -> ObjectModel:
 
 
 def _landmarks(mug: Mug) -> dict[str, np.ndarray]:
-    corner = _corner(mug)
-    # The outer bar follows a leaning wall: a right angle is located by its corner, not by whichever end juts out.
-    reach = corner[0] if mug.handle.style == "right_angle" else _handle_line(mug)[:, 0].max()
+    reach, corner = _handle_line(mug)[:, 0].max(), _corner(mug)
+    # The outer bar of a right angle follows a leaning wall, so its corner need not be what juts out most.
+    corner_x = corner[0] if mug.handle.style == "right_angle" else reach
     return {
         "top": np.array([0.0, 0.0, mug.height_m]),
         "base": np.zeros(3),
         "handle": np.array([reach, 0.0, mug.handle.middle_m - mug.handle.droop_m]),
-        "corner": np.array([reach, 0.0, corner[1]]),
+        "corner": np.array([corner_x, 0.0, corner[1]]),
     }
 
 

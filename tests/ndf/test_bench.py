@@ -91,11 +91,11 @@ def test_confidence_learns_what_tells_good_poses() -> None:
 
     def draw() -> Evidence:
         energy, seen = np.exp(rng.uniform(-2.0, 2.0)), int(rng.integers(120))
-        return Evidence(energy, rng.uniform(0.0, 1.0), seen, rng.random(), rng.random())
+        return Evidence(energy, rng.random(), seen, rng.random(), rng.random(), 0.1 * rng.random())
 
     evidence = [draw() for _ in range(400)]
     found = fit(evidence, np.array([item.energy < 1.0 and item.seen > 10 for item in evidence]))
-    good = Evidence(0.3, 0.5, 70, 0.5, 0.5)
+    good = Evidence(0.3, 0.5, 70, 0.5, 0.5, 0.01)
     assert confidence(found, good) > 0.8
     assert confidence(found, good._replace(energy=5.0)) < 0.2
     assert confidence(found, good._replace(seen=0)) < 0.5

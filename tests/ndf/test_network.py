@@ -1,6 +1,7 @@
 """The field's symmetries: what moves with the object, what does not change, and what must."""
 
 import numpy as np
+import pytest
 import torch
 from scipy.spatial.transform import Rotation
 
@@ -58,6 +59,24 @@ def test_latents_of_an_untrained_field_are_not_small(
 def test_encode_averages_parts_of_large_clouds(field: DescriptorField, cloud: torch.Tensor) -> None:
     parts = [field.encoder(cloud[None, i::4]).latent.z for i in range(4)]
     torch.testing.assert_close(field.encode(cloud[None]).z, torch.stack(parts).mean(0))
+
+
+def test_doubt_is_positive_and_does_not_depend_on_the_frame(
+    field: DescriptorField, cloud: torch.Tensor
+) -> None:
+    R, shift = (part.float() for part in random_motion(3))
+    here, there = field.read(cloud[None]).doubt, field.read(moved(cloud, R, shift)[None]).doubt
+    assert here.shape == (1, field.config.anchors) and bool((here > 0.0).all())
+    torch.testing.assert_close(here, there, rtol=1e-3, atol=1e-5)
+
+
+def test_a_field_may_vote_for_fewer_anchors(cloud: torch.Tensor) -> None:
+    field = DescriptorField(FieldConfig(anchors=3))
+    encoding = field.encoder(cloud[None])
+    assert encoding.anchors[-1].shape == (1, 3, 3)
+    assert encoding.latent.z.shape == (1, field.config.latent, 3)
+    with pytest.raises(ValueError, match="anchors must be 3 to 4, got 2"):
+        FieldConfig(anchors=2)
 
 
 def test_heads_must_divide_channels() -> None:

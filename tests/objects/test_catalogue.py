@@ -222,6 +222,13 @@ def test_handles_are_found_by_number() -> None:
         make_object_with("spout", "val", 0)
 
 
+def test_a_right_angles_corner_is_its_contact() -> None:
+    for index in range(5):
+        model = make_object_with("right_angle_handle", "train", index)
+        contact = model.features["right_angle_handle"].curve(1)[0, :3, 3]
+        np.testing.assert_allclose(model.landmarks["corner"], contact, atol=1e-9)
+
+
 def test_landmarks_lie_where_they_should() -> None:
     """The handle's point lies in its bar or, where the bar leans, close to it; the top on the mesh's height."""
     for index in range(8):
