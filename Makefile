@@ -1,7 +1,7 @@
 BIN := .venv/bin
 export MUJOCO_GL ?= $(shell cat .venv/mujoco_gl 2>/dev/null || echo egl)
 
-.PHONY: setup demo test test-slow check format lock build clean
+.PHONY: setup demo test test-slow check format docs lock build clean
 
 setup:  ## Python, system libraries, .venv with the locked packages; nothing to do the second time
 	@scripts/setup.sh
@@ -20,6 +20,9 @@ check: setup  ## lint, format, types, dependency arrows
 
 format: setup
 	$(BIN)/ruff check --fix && $(BIN)/ruff format
+
+docs: setup  ## docs/environments/ from the environments' own tables
+	$(BIN)/python scripts/environment_pages.py
 
 lock: setup  ## requirements.lock from the pyproject.toml files; ARGS=--upgrade renews the pins too
 	@scripts/lock.sh $(ARGS)

@@ -4,6 +4,7 @@ Frames: `base` is the robot's base (the world, for the free gripper), z up. `tcp
 fingertip pads; z is the approach direction, y the closing direction (left pad at -y, right pad at +y). SI units.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -114,17 +115,32 @@ TASKS = {
         Task("RefineBoltHead", "bolt", "bolt_head", "Grasp the bolt by its head"),
     )
 }
+"""Tasks that end with a refined grasp, one for each contact feature."""
+
+WHOLE_TASKS = {
+    task.name: task
+    for task in (
+        Task("PickPlaceMugHandle", "mug", "horizontal_handle", "Move the mug by its handle"),
+        Task("PickPlaceMugRim", "mug", "mug_rim", "Move the mug by its rim"),
+        Task("PickPlaceBottleLid", "bottle", "bottle_head", "Move the bottle by its lid"),
+        Task("BoltOutInHole", "bolt", "bolt_head", "Pull the bolt out and put it back in"),
+        Task("PlugOutInHole", "plug", "bolt_head", "Pull the plug out and put it back in"),
+        Task("UsbOutInHole", "usb", "bolt_head", "Pull the USB plug out and put it back in"),
+        Task("BottleLidOpening", "bottle", "bottle_head", "Open the bottle"),
+    )
+}
+"""Tasks that go on with the object in hand."""
 
 
-def get_task(name: str) -> Task:
-    """Look up a task by its name.
+def get_task(name: str, among: Mapping[str, Task] = TASKS | WHOLE_TASKS) -> Task:
+    """Look up a task by its name, in all or in some that it has to be among.
 
     Raises:
         ValueError: If there is no such task; the message lists the ones that exist.
     """
-    if name not in TASKS:
-        raise ValueError(f"Unknown task '{name}'. Available: {', '.join(sorted(TASKS))}.")
-    return TASKS[name]
+    if name not in among:
+        raise ValueError(f"Unknown task '{name}'. Available: {', '.join(sorted(among))}.")
+    return among[name]
 
 
 def task_of_feature(feature: str) -> Task:

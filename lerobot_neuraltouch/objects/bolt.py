@@ -86,7 +86,7 @@ def draw_bolt(rng: np.random.Generator) -> Bolt:
 
 def make_bolt(bolt: Bolt, name: str) -> ObjectModel:
     """Build a bolt's mesh, physics pieces and contacts."""
-    head, shaft = _head(bolt), _shaft(bolt)
+    head, shaft = make_head(bolt), _shaft(bolt)
     mesh = to_trimesh(head + shaft)
     check_solid(mesh, name, genus=0)
     return ObjectModel(
@@ -123,7 +123,7 @@ def bolt_head(bolt: Bolt) -> ContactFeature:
     )
 
 
-def _head(bolt: Bolt) -> manifold3d.Manifold:
+def make_head(bolt: Bolt) -> manifold3d.Manifold:
     """The head with its upper edge and washer face, at its height."""
     half = 0.5 * bolt.head_width_m
     corner = half / np.cos(np.pi / 6.0) if bolt.head == "hex" else half

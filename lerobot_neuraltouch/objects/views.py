@@ -55,6 +55,7 @@ def render_depth(
     intrinsics: CameraIntrinsics,
     *,
     table: bool = False,
+    table_height_m: float = 0.0,
 ) -> np.ndarray:
     """Cast a ray through each pixel.
 
@@ -62,7 +63,8 @@ def render_depth(
         target: An object, or a scene in the object frame.
         T_object_camera: Pose of the camera in the object frame, shape (4, 4).
         intrinsics: Size and focal lengths of the picture.
-        table: Whether the plane z = 0 of the object frame is there too (the object stands on it).
+        table: Whether the table is there too, a plane across the object frame's z (by default the object stands on it).
+        table_height_m: Its height in the object frame.
 
     Returns:
         Depth along the camera's z [m], float32, shape (height, width); 0 where nothing was hit.
@@ -76,8 +78,9 @@ def render_depth(
     depth = scene.cast_rays(to_tensor(rays))["t_hit"].numpy()
     if table:
         fall = directions[..., 2]
-        below = fall * np.sign(T_object_camera[2, 3]) < -1e-6
-        reach = np.where(below, -T_object_camera[2, 3] / np.where(below, fall, 1.0), np.inf)
+        height = T_object_camera[2, 3] - table_height_m
+        below = fall * np.sign(height) < -1e-6
+        reach = np.where(below, -height / np.where(below, fall, 1.0), np.inf)
         depth = np.minimum(depth, reach.astype(np.float32))
     return np.where(np.isfinite(depth), depth, np.float32(0.0))
 

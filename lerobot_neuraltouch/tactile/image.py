@@ -11,19 +11,10 @@ import trimesh
 from numpy.typing import NDArray
 
 from .finger import TacTipFinger
+from .gray import GRAY_MAPS, GrayMap
 
-MAX_DEPTH_M = 0.005
-"""Indentation that gives gray level 255 [m]. The map is linear: 51 levels per millimetre, clipped above."""
-
-
-def to_gray(indentation_m: NDArray[np.floating]) -> NDArray[np.uint8]:
-    """Map indentation [m] linearly to gray levels: 0 mm is 0, `MAX_DEPTH_M` and more is 255; any shape."""
-    return (np.clip(indentation_m, 0, MAX_DEPTH_M) * (255 / MAX_DEPTH_M) + 0.5).astype(np.uint8)
-
-
-def from_gray(gray: NDArray[np.uint8]) -> NDArray[np.float32]:
-    """Inverse of `to_gray` up to its rounding of 0.01 mm [m]."""
-    return gray.astype(np.float32) * np.float32(MAX_DEPTH_M / 255)
+MIN_SIZE = 8
+"""Smallest touch image [pixels a side]."""
 
 
 def disc_mask(size: int) -> NDArray[np.bool_]:
@@ -39,17 +30,21 @@ class TactileCamera:
         mesh: The object's exact surface in its own frame [m]; need not be watertight.
         finger: Shape of the fingertip.
         size: Width and height of an image [pixels].
-        yaw_rad: Mounting error of the left and right camera about the pad's normal [rad].
-        shift_px: Mounting error of the image, (columns, rows) of the left and right camera [pixels], shape (2, 2).
+        gray_map: How indentations become gray levels.
     """
 
     def __init__(
-        self, mesh: trimesh.Trimesh, finger: TacTipFinger | None = None, size: int = 64
+        self,
+        mesh: trimesh.Trimesh,
+        finger: TacTipFinger | None = None,
+        size: int = 64,
+        gray_map: GrayMap = GRAY_MAPS["linear"],
     ) -> None:
-        if size < 8:
-            raise ValueError(f"A touch image needs at least 8 pixels a side, got {size}.")
+        if size < MIN_SIZE:
+            raise ValueError(f"A touch image needs at least {MIN_SIZE} pixels a side, got {size}.")
         self.finger = finger or TacTipFinger()
         self.size = size
+        self.gray_map = gray_map
         self.mask = disc_mask(size)
         self._scene = o3d.t.geometry.RaycastingScene(nthreads=1)
         self._scene.add_triangles(
@@ -60,16 +55,31 @@ class TactileCamera:
         self._lattice, self._near = _lattice(self.mask)
         self.mount(np.zeros(2), np.zeros((2, 2)))
 
-    def mount(self, yaw_rad: NDArray[np.floating], shift_px: NDArray[np.floating]) -> None:
-        """Mount the cameras with an error: the picture turns by `yaw_rad` (2,) and moves by `shift_px` (2, 2)."""
+    def mount(
+        self,
+        yaw_rad: NDArray[np.floating],
+        shift_px: NDArray[np.floating],
+        offset_m: NDArray[np.floating] | None = None,
+    ) -> None:
+        """Mount the left and right camera with an error.
+
+        Args:
+            yaw_rad: About the pad's normal [rad], shape (2,): the picture turns.
+            shift_px: Of the picture, (columns, rows) [pixels], shape (2, 2).
+            offset_m: Of the pinhole along pad x and y [m], shape (2, 2): near and far parts of the skin move differently.
+        """
+        offset = np.zeros((2, 2)) if offset_m is None else np.asarray(offset_m, dtype=np.float64)
         slopes = _slopes(self.finger, self.size, self._pixels, yaw_rad, shift_px)
-        depth = self.finger.skin_depth(slopes.reshape(-1, 2)).reshape(slopes.shape[:2])
-        on_pad = np.linalg.norm(slopes, axis=-1) <= self.finger.tan_half_fov
+        depth = np.stack([self.finger.skin_depth(slopes[i], offset[i]) for i in range(2)])
+        rim_depth = self.finger.camera_distance_m - self.finger.sagitta(self.finger.pad_radius_m)
+        at_rim = slopes + offset[:, None] / rim_depth
+        on_pad = np.linalg.norm(at_rim, axis=-1) <= self.finger.tan_half_fov
         # Rays beside the pad's disc see its frame, never the object: they end at once.
         self._skin_depth = np.where(on_pad, depth, 1e-9).astype(np.float32)
         self._to_skin = np.concatenate(
             [slopes * self._skin_depth[..., None], self._skin_depth[..., None]], axis=-1
         ).astype(np.float32)
+        self._pinhole = np.column_stack([offset, np.full(2, -self.finger.camera_distance_m)])
 
     def indentation(self, T_object_pad: NDArray[np.floating]) -> NDArray[np.float32]:
         """Depth of the object inside the skin, along the pad's normal [m], shape (2, size, size).
@@ -78,26 +88,32 @@ class TactileCamera:
             T_object_pad: Poses of the left and right pad in the object's frame, shape (2, 4, 4).
         """
         images = np.zeros((2, self.size * self.size), dtype=np.float32)
-        for finger in np.flatnonzero(self._may_touch(T_object_pad)):
-            # Most rays meet nothing before the skin, and "anything before t = 1?" is far cheaper than "where?". So ask
-            # that of every second ray both ways, then cast those that meet something and their neighbours: only what is
-            # less than two pixels wide could slip through.
-            hit = self.blocked(self._rays(finger, T_object_pad[finger], self._lattice))
-            if not hit.any():
-                continue
-            which = np.flatnonzero(
-                np.bincount(self._near[hit].ravel(), minlength=self._pixels.size + 1)[:-1]
-            )
-            rays = self._rays(finger, T_object_pad[finger], which)
-            cast = self._scene.cast_rays(o3d.core.Tensor.from_numpy(rays), nthreads=1)
-            # the way to the object, in units of the way to the skin
-            fraction = np.minimum(cast["t_hit"].numpy(), 1)
-            images[finger, self._pixels[which]] = (1 - fraction) * self._skin_depth[finger, which]
+        near = np.flatnonzero(self._may_touch(T_object_pad))
+        if near.size == 0:
+            return images.reshape(2, self.size, self.size)
+        # Most rays meet nothing before the skin, and "anything before t = 1?" is far cheaper than "where?". So ask that of every
+        # second ray both ways, then cast those that meet something and their neighbours: only what is less than two pixels
+        # wide could slip through. The rays of both fingers go together.
+        lattice = [self._rays(finger, T_object_pad[finger], self._lattice) for finger in near]
+        hits = np.split(self.blocked(np.concatenate(lattice)), near.size)
+        which = [self._around(hit) for hit in hits]
+        if not any(pixels.size for pixels in which):
+            return images.reshape(2, self.size, self.size)
+        rays = [
+            self._rays(finger, T_object_pad[finger], pixels)
+            for finger, pixels in zip(near, which, strict=True)
+        ]
+        batch = o3d.core.Tensor.from_numpy(np.concatenate(rays))
+        # the way to the object, in units of the way to the skin
+        fraction = np.minimum(self._scene.cast_rays(batch, nthreads=1)["t_hit"].numpy(), 1)
+        parts = np.split(fraction, np.cumsum([pixels.size for pixels in which])[:-1])
+        for finger, pixels, part in zip(near, which, parts, strict=True):
+            images[finger, self._pixels[pixels]] = (1 - part) * self._skin_depth[finger, pixels]
         return images.reshape(2, self.size, self.size)
 
     def gray(self, indentation_m: NDArray[np.floating]) -> NDArray[np.uint8]:
-        """Gray images of an indentation [m], see `to_gray`."""
-        return to_gray(indentation_m)
+        """Gray images of an indentation [m], by the camera's map."""
+        return self.gray_map.to_gray(indentation_m)
 
     def blocked(self, rays: NDArray[np.float32]) -> NDArray[np.bool_]:
         """Whether the object lies on each segment (start, vector) of its frame, shape (num_rays, 6) -> (num_rays,)."""
@@ -111,9 +127,15 @@ class TactileCamera:
         """Some rays of one finger, from pinhole (t = 0) to undeformed skin (t = 1) in the object's frame, shape (num, 6)."""
         rotation = T_object_pad[:3, :3]
         rays = np.empty((which.size, 6), dtype=np.float32)
-        rays[:, :3] = T_object_pad[:3, 3] - rotation[:, 2] * self.finger.camera_distance_m
+        x, y, z = self._pinhole[finger]
+        rays[:, :3] = T_object_pad[:3, 3] + rotation[:, 2] * z + rotation[:, :2] @ (x, y)
         np.matmul(self._to_skin[finger, which], rotation.T.astype(np.float32), out=rays[:, 3:])
         return rays
+
+    def _around(self, hit: NDArray[np.bool_]) -> NDArray[np.intp]:
+        """Pixels of the mask around the lattice pixels that met something, shape (num,)."""
+        counts = np.bincount(self._near[hit].ravel(), minlength=self._pixels.size + 1)
+        return np.flatnonzero(counts[:-1])
 
     def _may_touch(self, T_object_pad: NDArray[np.floating]) -> NDArray[np.bool_]:
         """Whether the object reaches a sphere around each pad's rays, shape (2,): a cheap, safe first test."""
@@ -125,7 +147,8 @@ class TactileCamera:
         distance = self._scene.compute_distance(
             o3d.core.Tensor.from_numpy(points.astype(np.float32)), nthreads=1
         ).numpy()
-        return distance <= max(centre + back, -centre)
+        beside = float(np.linalg.norm(self._pinhole[:, :2], axis=-1).max())
+        return distance <= max(centre + back, -centre) + beside
 
 
 def _lattice(mask: NDArray[np.bool_]) -> tuple[NDArray[np.intp], NDArray[np.intp]]:

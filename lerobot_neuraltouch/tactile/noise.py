@@ -40,6 +40,14 @@ class TouchNoise:
             dead_fraction=0.005,
         )
 
+    def scaled(self, level: float) -> "TouchNoise":
+        """All disturbances larger by a factor.
+
+        Raises:
+            ValueError: If the factor is negative.
+        """
+        return TouchNoise(**{name: level * value for name, value in vars(self).items()})
+
     def sample(self, rng: np.random.Generator, size: int = 64) -> "EpisodeTouchNoise":
         """Draw the part that stays fixed for an episode, for images of `size` x `size` pixels."""
         return EpisodeTouchNoise(
@@ -66,9 +74,9 @@ class EpisodeTouchNoise:
     sigma_gray: float
     """Noise of each pixel in each frame [gray levels]."""
 
-    def mount(self, camera: TactileCamera) -> None:
-        """Give the cameras this draw's mounting errors."""
-        camera.mount(self.yaw_rad, self.shift_px)
+    def mount(self, camera: TactileCamera, offset_m: NDArray[np.floating] | None = None) -> None:
+        """Give the cameras this draw's mounting errors, and an offset of their pinholes [m], shape (2, 2)."""
+        camera.mount(self.yaw_rad, self.shift_px, offset_m)
 
     def disturb(self, gray: NDArray[np.uint8], rng: np.random.Generator) -> NDArray[np.uint8]:
         """Disturb a pair of images, shape (2, size, size); images without contact become noisy too."""

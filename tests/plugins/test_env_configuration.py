@@ -10,8 +10,10 @@ from lerobot.configs import FeatureType
 from lerobot.envs.configs import EnvConfig
 from lerobot.envs.utils import NEW_ROLLOUT_OPTION, env_to_policy_features, preprocess_observation
 
-from lerobot_env_neuraltouch import NeuralTouchEnv
+from gym_neuraltouch.randomisation import RANDOMISATIONS
+from lerobot_env_neuraltouch import NeuralTouchEnv, configuration_neuraltouch
 from lerobot_neuraltouch import features
+from lerobot_neuraltouch.tactile import FINGERS, GRAY_MAPS
 
 TASKS = "RefineMugRim,RefineBottleHead"
 
@@ -31,12 +33,36 @@ def test_flags_choose_tasks_and_settings() -> None:
         "--env.start=perception",
         "--env.noise=off",
         "--env.robot=ur5e",
+        "--env.finger=flat",
+        "--env.gray_map=tactile_gym",
+        "--env.randomisation=none",
     )
     assert isinstance(env, NeuralTouchEnv)
     assert env.task_names == ["RefineMugRim", "RefineBottleHead"]
     assert env.gym_kwargs["start"] == "perception"
     assert env.gym_kwargs["noise"] == "off"
     assert env.gym_kwargs["robot"] == "ur5e"
+    assert env.gym_kwargs["finger"] == "flat"
+    assert env.gym_kwargs["gray_map"] == "tactile_gym"
+    assert env.gym_kwargs["randomisation"] == "none"
+
+
+def test_the_choices_are_those_of_the_environments() -> None:
+    """Spelled out here, so that a command's help needs no simulator."""
+    assert tuple(FINGERS) == configuration_neuraltouch.FINGERS
+    assert tuple(GRAY_MAPS) == configuration_neuraltouch.GRAY_MAPS
+    assert tuple(RANDOMISATIONS) == configuration_neuraltouch.RANDOMISATIONS
+
+
+def test_whole_tasks_go_through_the_adapter_on_their_own_robot() -> None:
+    """Without `--env.robot` a whole task is done by an arm; the observation is that of every task."""
+    env = NeuralTouchEnv(task="BottleLidOpening", image_size=8, num_objects=1)
+    assert "robot" not in env.gym_kwargs
+    copies = env.create_envs(1)["BottleLidOpening"][0]
+    observation, _ = copies.reset(seed=[0])
+    assert copies.envs[0].unwrapped.robot == "ur5e"
+    assert observation["agent_pos"].shape == (1, 7)
+    assert copies.call("task_description") == ("Open the bottle",)
 
 
 def test_the_config_survives_a_checkpoint() -> None:
@@ -48,13 +74,16 @@ def test_the_config_survives_a_checkpoint() -> None:
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ({"task": "RefineMugRim,Grasp"}, "Unknown task 'Grasp'. Available: RefineBoltHead, Ref"),
+        ({"task": "RefineMugRim,Grasp"}, "Unknown task 'Grasp'. Available: BoltOutInHole, Bot"),
         ({"task": ""}, "Unknown task ''. Available"),
         ({"start": "far"}, "Unknown start 'far'. Available: perturbed, perception"),
         ({"split": "all"}, "Unknown split"),
         ({"noise": "loud"}, "Unknown noise"),
         ({"calibration": "poor"}, "Unknown calibration"),
         ({"robot": "ur10"}, "Unknown robot 'ur10'. Available: gripper, ur5e, ur5"),
+        ({"finger": "round"}, "Unknown finger 'round'. Available: dome, flat"),
+        ({"gray_map": "log"}, "Unknown gray_map 'log'. Available: linear, tactile_gym"),
+        ({"randomisation": "all"}, "Unknown randomisation 'all'. Available: none, nominal, wide"),
         ({"fps": 30}, "fps must be 10, got 30"),
         ({"image_size": 0}, "image_size"),
         ({"num_objects": 0}, "num_objects"),

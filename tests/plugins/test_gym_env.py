@@ -14,10 +14,12 @@ from numpy.testing import assert_allclose, assert_array_equal
 from gym_neuraltouch import throughput
 from gym_neuraltouch.perception import CALIBRATIONS, DISTANCE_M, ELEVATION_RAD, T_TCP_CAMERA
 from gym_neuraltouch.refine_env import RefineConfig, RefineEnv
+from gym_neuraltouch.scene import GripperConfig
 from gym_neuraltouch.starts import PerturbationConfig
 from lerobot_neuraltouch import se3
 from lerobot_neuraltouch.features import TASKS, start_opening
 from lerobot_neuraltouch.rl.teacher import ServoTeacher
+from lerobot_neuraltouch.tactile import FINGERS, GRAY_MAPS
 from lerobot_policy_neuraltouch.training.expert import Expert, LiftConfig
 
 USERS_OBJECT = """
@@ -299,6 +301,78 @@ def test_a_diverging_simulation_truncates_with_a_reason() -> None:
     assert np.isfinite(reward)
 
 
+def test_a_runaway_simulation_truncates_with_its_speed_and_the_next_episode_is_sound() -> None:
+    """What flies off is named; a reset leaves nothing of it."""
+    env = make()
+    _, info = env.reset(seed=0)
+    env.piece.data.qvel[0] = 500.0
+    *_, truncated, info = env.step(still(info))
+    assert truncated
+    assert "diverged: speed" in info["failure"]
+    _, info = env.reset(seed=0)
+    *_, truncated, info = env.step(still(info))
+    assert not truncated
+    assert info["failure"] == ""
+
+
+def test_a_part_wider_than_the_gripper_opens_is_refused(tmp_path: Path) -> None:
+    """With its width and what would pass."""
+    box = trimesh.creation.box((0.03, 0.084, 0.08))
+    box.apply_translation([0, 0, 0.04])
+    box.export(tmp_path / "box.stl")
+    wide = USERS_OBJECT.replace("0.02\n", "0.084\n")
+    (tmp_path / "box.yaml").write_text(wide)
+    with pytest.raises(ValueError, match="84 mm thick; the fingers open to 85 mm .* up to 82 mm"):
+        make(object_path=str(tmp_path / "box.yaml")).reset(seed=0)
+
+
+@pytest.mark.parametrize(
+    ("build", "numbers", "message"),
+    [
+        (PerturbationConfig, {"min_offset_m": 0.03}, "0 <= min_offset_m <= max_offset_m"),
+        (PerturbationConfig, {"max_angle_rad": -0.1}, "max_angle_rad must lie between 0 and pi"),
+        (PerturbationConfig, {"min_overlap": 2.0}, "min_overlap must lie between 0 and 1"),
+        (GripperConfig, {"max_grip_force_n": -1.0}, "max_grip_force_n must be a positive number"),
+        (GripperConfig, {"mass_kg": float("nan")}, "mass_kg must be a positive number"),
+        (GripperConfig, {"finger_mass_kg": 0.04}, "finger_mass_kg must exceed"),
+        (RefineConfig, {"place_half_size_m": (-0.1, 0.1)}, "place_half_size_m"),
+    ],
+)
+def test_impossible_limits_are_refused(build: type, numbers: dict, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        build(**numbers)
+
+
+@pytest.mark.parametrize("finger", FINGERS)
+@pytest.mark.parametrize("gray_map", GRAY_MAPS)
+def test_fingers_and_gray_maps_are_chosen_by_name(finger: str, gray_map: str) -> None:
+    """The picture of a contact is that finger's camera's, in that map; sizes follow."""
+    env = make(finger=finger, gray_map=gray_map, image_size=32, noise="off")
+    _, info = env.reset(seed=3)
+    env.piece.gripper.place(
+        info["privileged"]["T_base_target"], env.piece.feature.finger_distance_m
+    )
+    obs, *_ = env.step(np.append(np.zeros(6), env.piece.feature.finger_distance_m))
+    seen = obs["pixels"]["tactile_left"]
+    assert seen.shape == (32, 32, 3)
+    assert env.piece.camera.finger is FINGERS[finger]
+    deepest = env.piece.touch(env._T_object_tcp)[0].max()
+    assert deepest == pytest.approx(0.002, abs=5e-4)
+    assert seen.max() == GRAY_MAPS[gray_map].to_gray(deepest)
+
+
+@pytest.mark.parametrize("task", ["RefineMugWall", "RefineBoltHead"])
+def test_the_teacher_grasps_with_flat_fingers_too(task: str) -> None:
+    env, teacher = make(task, finger="flat"), ServoTeacher()
+    _, info = env.reset(seed=3)
+    terminated = truncated = False
+    while not (terminated or truncated):
+        *_, terminated, truncated, info = env.step(teacher.act(info["privileged"]))
+    assert terminated
+    assert info["pos_error_m"] < 0.0005
+    assert info["max_force_n"] < 5
+
+
 def test_bad_actions_and_settings_are_refused() -> None:
     """With what exists."""
     env = make()
@@ -309,8 +383,16 @@ def test_bad_actions_and_settings_are_refused() -> None:
         env.step(np.full(7, np.nan))
     with pytest.raises(ValueError, match="perturbed, perception"):
         make(start="anywhere")
-    with pytest.raises(ValueError, match="Available: RefineBoltHead, RefineBottleHead"):
+    with pytest.raises(ValueError, match="Available: BoltOutInHole, BottleLidOpening"):
         make("RefineTeapot")
+    with pytest.raises(ValueError, match="Unknown finger 'round'. Available: dome, flat"):
+        make(finger="round")
+    with pytest.raises(ValueError, match="Unknown gray_map 'log'. Available: linear, tactile_gym"):
+        make(gray_map="log")
+    with pytest.raises(ValueError, match="image_size must be at least 8, got 4"):
+        make(image_size=4)
+    with pytest.raises(ValueError, match="num_objects must be at least 1, got 0"):
+        make(num_objects=0)
     with pytest.raises(ValueError, match="object_index"):
         env.reset(options={"object": 1})
 

@@ -127,6 +127,32 @@ def test_lerobot_eval_scores_the_trained_policy(folder: Path, trained: Path) -> 
     assert report["overall"]["n_episodes"] == 2
 
 
+def test_lerobot_eval_reports_each_of_several_tasks_of_the_shipped_policy(folder: Path) -> None:
+    """One command, one episode of each task: results and a video under the task's own name."""
+    output, tasks = folder / "eval-shipped", ["RefineMugRim", "RefineBottleHead"]
+    run(
+        "lerobot-eval", f"--policy.path={shipped_path()}", "--policy.device=cpu",
+        "--env.type=neuraltouch", f"--env.task={','.join(tasks)}", "--eval.n_episodes=1",
+        "--eval.batch_size=1", "--eval.use_async_envs=false", f"--output_dir={output}",
+        log=folder / "eval-shipped.log",
+    )  # fmt: skip
+    report = json.loads((output / "eval_info.json").read_text())
+    assert [(entry["task_group"], entry["task_id"]) for entry in report["per_task"]] == [
+        (task, 0) for task in tasks
+    ]
+    for entry in report["per_task"]:
+        metrics = entry["metrics"]
+        assert len(metrics["successes"]) == len(metrics["sum_rewards"]) == 1
+        (video,) = metrics["video_paths"]
+        assert Path(video).parent.name == f"{entry['task_group']}_0"
+        assert Path(video).stat().st_size > 1000
+    assert {task: group["n_episodes"] for task, group in report["per_group"].items()} == {
+        task: 1 for task in tasks
+    }
+    assert report["overall"]["n_episodes"] == 2
+    assert report["overall"]["pc_success"] == 100.0  # both grasps are easy ones for it
+
+
 def test_dagger_round_with_the_trained_policy(folder: Path, trained: Path) -> None:
     root = folder / "dagger"
     run(

@@ -39,16 +39,36 @@ def test_all_distributions_share_one_version() -> None:
     }
 
 
-@pytest.mark.parametrize("kind", ["policy", "env"])
-def test_type_is_registered(kind: str) -> None:
+@pytest.mark.parametrize(
+    ("kind", "name"),
+    [
+        ("policy", "neuraltouch"),
+        ("env", "neuraltouch"),
+        ("robot", "neuraltouch_sim"),
+        ("camera", "tactip"),
+        ("teleoperator", "neuraltouch_keyboard"),
+        ("teleoperator", "neuraltouch_gamepad"),
+        ("teleoperator", "neuraltouch_scripted"),
+    ],
+)
+def test_type_is_registered(kind: str, name: str) -> None:
     """A plugin that fails on import is logged and skipped, so ask for the type, not the module."""
+    from lerobot.cameras.configs import CameraConfig
     from lerobot.configs.policies import PreTrainedConfig
     from lerobot.envs.configs import EnvConfig
+    from lerobot.robots.config import RobotConfig
+    from lerobot.teleoperators.config import TeleoperatorConfig
     from lerobot.utils.import_utils import register_third_party_plugins
 
     register_third_party_plugins()
-    base = {"policy": PreTrainedConfig, "env": EnvConfig}[kind]
-    assert "neuraltouch" in base.get_known_choices()
+    bases = {
+        "policy": PreTrainedConfig,
+        "env": EnvConfig,
+        "robot": RobotConfig,
+        "camera": CameraConfig,
+        "teleoperator": TeleoperatorConfig,
+    }
+    assert name in bases[kind].get_known_choices()
 
 
 @pytest.mark.parametrize(

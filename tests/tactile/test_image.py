@@ -1,13 +1,16 @@
 """Touch images against shapes whose contact is known in closed form."""
 
+import hashlib
+
 import numpy as np
 import pytest
 import trimesh
 from numpy.testing import assert_allclose, assert_array_equal
 
 from lerobot_neuraltouch import se3
-from lerobot_neuraltouch.tactile import TactileCamera, TacTipFinger
-from lerobot_neuraltouch.tactile.image import MAX_DEPTH_M, disc_mask, from_gray, to_gray
+from lerobot_neuraltouch.tactile import FINGERS, TactileCamera, TacTipFinger
+from lerobot_neuraltouch.tactile.gray import MAX_DEPTH_M, from_gray, to_gray
+from lerobot_neuraltouch.tactile.image import disc_mask
 
 FINGER = TacTipFinger()
 SIZE = 64
@@ -106,6 +109,86 @@ def test_a_mounted_error_moves_the_picture_by_that_many_pixels() -> None:
     assert_array_equal(shifted[1], plain[1])
     camera.mount(np.array([np.pi / 2, 0.0]), np.zeros((2, 2)))
     assert_allclose(camera.indentation(pads)[0], np.rot90(plain[0], -1), atol=1e-6)
+
+
+def test_the_default_images_are_those_that_the_shipped_policy_was_trained_on() -> None:
+    """Bit for bit; in these poses no pixel lies within a thousandth of a level of its rounding."""
+    camera = TactileCamera(trimesh.creation.icosphere(4, radius=0.015), FINGER, SIZE)
+    beside = se3.transform(translation=(0.001, 0.0, 0.002))
+    digests = {
+        0.0268: "3330f4630a57220bdf19339d60b3e96c",
+        0.0270: "9fac6f980f4789a5b8833013e3bef68e",
+    }
+    for distance, digest in digests.items():
+        gray = camera.gray(camera.indentation(beside @ FINGER.pad_poses(distance)))
+        assert hashlib.sha256(gray.tobytes()).hexdigest()[:32] == digest
+
+
+def test_both_fingers_are_cast_in_one_batch(monkeypatch: pytest.MonkeyPatch) -> None:
+    """One question "does anything block?" and one "where?" for the two together, with each finger's own result."""
+    camera = TactileCamera(trimesh.creation.icosphere(4, radius=0.015), FINGER, SIZE)
+    pads = FINGER.pad_poses(0.027)
+    pads[1, 2, 3] += 0.004
+    far = se3.transform(translation=(0, 0, 1.0))
+    alone = [
+        camera.indentation(np.stack([pads[0], far]))[0],
+        camera.indentation(np.stack([far, pads[1]]))[1],
+    ]
+    calls = []
+    scene = camera._scene
+
+    class Spy:
+        compute_distance = staticmethod(scene.compute_distance)
+
+        def cast_rays(self, rays: object, **kwargs: object) -> object:
+            calls.append("where")
+            return scene.cast_rays(rays, **kwargs)
+
+        def test_occlusions(self, rays: object, *args: object, **kwargs: object) -> object:
+            calls.append("whether")
+            return scene.test_occlusions(rays, *args, **kwargs)
+
+    monkeypatch.setattr(camera, "_scene", Spy())
+    together = camera.indentation(pads)
+    assert calls == ["whether", "where"]
+    assert_array_equal(together, alone)
+    assert not np.array_equal(together[0], together[1])
+
+
+@pytest.mark.parametrize("shape", FINGERS)
+def test_a_larger_image_is_the_same_picture(shape: str) -> None:
+    """Pixels of 64, averaged from those of 128 and 256, differ by what the object rises within one."""
+    finger = FINGERS[shape]
+    mesh = trimesh.creation.icosphere(5, radius=0.015)
+    pads = finger.pad_poses(0.026)
+    small = TactileCamera(mesh, finger, 64).indentation(pads)[0]
+    for size in (128, 256):
+        large = TactileCamera(mesh, finger, size).indentation(pads)[0]
+        n = size // 64
+        averaged = large.reshape(64, n, 64, n).mean(axis=(1, 3))
+        inside = small > 2e-4
+        assert inside.sum() > 300
+        assert_allclose(averaged[inside], small[inside], atol=2e-5)
+
+
+def test_a_pinhole_beside_the_axis_moves_near_parts_further_than_far_ones() -> None:
+    """Seen from 0.5 mm to the +x side, a pin moves to -x by its depth's share of pixels, and the other finger's image stays."""
+    pin = trimesh.creation.box((0.003, 0.004, 0.003))
+    camera = TactileCamera(pin, FINGER, 256)
+    pads = FINGER.pad_poses(0.002)
+    plain = camera.indentation(pads)
+    offset = 0.0005
+    camera.mount(np.zeros(2), np.zeros((2, 2)), np.array([[offset, 0.0], [0.0, 0.0]]))
+    moved = camera.indentation(pads)
+    assert_array_equal(moved[1], plain[1])
+    columns = np.arange(256)
+    at = [
+        float((image > 0).sum(axis=0) @ columns / (image > 0).sum())
+        for image in (plain[0], moved[0])
+    ]
+    # what is seen of the pin is its face, 1 mm inside the skin
+    depth = FINGER.camera_distance_m - 0.001
+    assert at[1] - at[0] == pytest.approx(-offset / depth / FINGER.tan_half_fov * 128, rel=0.05)
 
 
 def test_gray_is_linear_up_to_its_largest_depth() -> None:

@@ -61,3 +61,13 @@ def test_negative_sizes_are_refused() -> None:
     """Naming the field."""
     with pytest.raises(ValueError, match="sigma_gray"):
         TouchNoise(sigma_gray=-1.0)
+
+
+def test_a_level_scales_every_size() -> None:
+    """Twice the noise is twice each number; level 1 is the same noise, level 0 none."""
+    nominal = TouchNoise.nominal()
+    assert nominal.scaled(1.0) == nominal
+    assert nominal.scaled(0.0) == TouchNoise()
+    assert nominal.scaled(2.0).sigma_gray == 4.0
+    with pytest.raises(ValueError, match="must not be negative"):
+        nominal.scaled(-1.0)

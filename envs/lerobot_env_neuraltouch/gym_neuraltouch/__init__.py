@@ -1,13 +1,21 @@
-"""Two-finger TacTip gripper in MuJoCo as Gymnasium environments `gym_neuraltouch/<Task>-v0`."""
+"""A TacTip gripper in MuJoCo as plain Gymnasium environments; importing this registers `gym_neuraltouch/<Task>-v0`."""
 
 import gymnasium
 
-from lerobot_neuraltouch.features import TASKS
+from lerobot_neuraltouch.features import TASKS, WHOLE_TASKS
 
-for _task in TASKS:
-    if _task.startswith("Refine"):
-        gymnasium.register(
-            id=f"gym_neuraltouch/{_task}-v0",
-            entry_point="gym_neuraltouch.refine_env:RefineEnv",
-            kwargs={"task": _task},
-        )
+_MAKERS = {
+    "Refine": "make_refine",
+    "PickPlace": "make_pick_place",
+    "OutInHole": "make_insert",
+    "LidOpening": "make_lid",
+}
+
+for _task in (*TASKS, *WHOLE_TASKS):
+    for _part, _maker in _MAKERS.items():
+        if _part in _task:
+            gymnasium.register(
+                id=f"gym_neuraltouch/{_task}-v0",
+                entry_point=f"gym_neuraltouch.making:{_maker}",
+                kwargs={"task": _task},
+            )

@@ -1,5 +1,7 @@
 """The gripper on a UR arm: postures for poses, and joint velocities for twists."""
 
+from itertools import pairwise
+
 import mujoco
 import numpy as np
 from numpy.typing import NDArray
@@ -81,14 +83,15 @@ class ArmGripper(Gripper):
             return False
         return True
 
-    def can_move(self, T_base_from: Array, T_base_to: Array) -> bool:
-        """Whether the arm can begin at one pose and bring the tcp straight to another, shapes (4, 4)."""
+    def can_move(self, T_base_from: Array, *T_base_to: Array) -> bool:
+        """Whether the arm can begin at one pose and bring the tcp straight to the others in turn, shapes (4, 4)."""
         try:
             q = self.posture(T_base_from)
-            for T in _straight_way(T_base_from, T_base_to):
-                before, q = q, self._inverse(T, q)
-                if np.abs(q - before).max() > _MAX_STEP_RAD or not self._is_fit(q):
-                    return False
+            for T_from, T_to in pairwise((T_base_from, *T_base_to)):
+                for T in _straight_way(T_from, T_to):
+                    before, q = q, self._inverse(T, q)
+                    if np.abs(q - before).max() > _MAX_STEP_RAD or not self._is_fit(q):
+                        return False
         except UnreachableError:
             return False
         return True

@@ -1,6 +1,7 @@
 """The gripper in a running simulation: fingers, control step and sensors, whatever carries them."""
 
 from abc import ABC, abstractmethod
+from collections.abc import Callable
 
 import mujoco
 import numpy as np
@@ -75,16 +76,19 @@ class Gripper(ABC):
         """Whether the carrier can begin an episode at a pose, shape (4, 4)."""
         return True
 
-    def can_move(self, T_base_from: Array, T_base_to: Array) -> bool:
-        """Whether the carrier can begin at one pose and bring the tcp straight to another, shapes (4, 4)."""
+    def can_move(self, T_base_from: Array, *T_base_to: Array) -> bool:
+        """Whether the carrier can begin at one pose and bring the tcp straight to the others in turn, shapes (4, 4)."""
         return True
 
-    def drive(self, twist: Array, set_point_m: float) -> Array:
+    def drive(
+        self, twist: Array, set_point_m: float, watch: Callable[[], None] | None = None
+    ) -> Array:
         """Simulate one control step.
 
         Args:
             twist: (v, omega) of the tcp in its own frame [m/s, rad/s], shape (6,).
             set_point_m: Finger distance to reach [m].
+            watch: Called every 20 ms, for whoever wants to see more than the step's end.
 
         Returns:
             Largest normal force on the left and right finger, 20 ms means [N], shape (2,).
@@ -104,6 +108,8 @@ class Gripper(ABC):
                 step(model, data)
                 total += sensors
             np.maximum(force, total.reshape(2, 2).sum(axis=1) / _TICK_STEPS, out=force)
+            if watch is not None:
+                watch()
         self.force_n = force
         return force
 

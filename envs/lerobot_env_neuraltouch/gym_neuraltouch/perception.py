@@ -106,7 +106,9 @@ def look(
     T_base_object = piece.T_base_object
     for attempt in range(_MAX_LOOKS):
         T_object_camera = _stand_off(piece, rng)
-        depth = render_depth(piece.item, T_object_camera, intrinsics, table=True)
+        depth = render_depth(
+            piece.item, T_object_camera, intrinsics, table=True, table_height_m=-T_base_object[2, 3]
+        )
         if noisy:
             depth = perturb_depth(depth, noise, rng)
         T_base_camera = T_base_object @ T_object_camera

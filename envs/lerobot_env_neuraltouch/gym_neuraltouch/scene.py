@@ -1,6 +1,6 @@
 """The MuJoCo model: a two-finger gripper, free-flying or on an arm, over a table with one object.
 
-The fingertips follow `TacTipFinger`: the skin is a nearly hard ellipsoid on three springs, so that the spring's travel
+The fingertips follow `TacTipFinger`: the skin is a nearly hard ellipsoid or disc on three springs, so that the spring's travel
 is the indentation the camera sees. Only the fingertips collide; hand and stems are drawn. The object's exact mesh is
 drawn, its convex pieces collide. A model holds nothing of an episode, so it is compiled once per object.
 """
@@ -18,9 +18,12 @@ from lerobot_neuraltouch.tactile import TacTipFinger
 
 from . import arm_scene
 from .arm_scene import ArmConfig
+from .holder import Holder
+from .holder_scene import VISUAL_GROUP, add_holder
 
 TIMESTEP_S = 0.002
-VISUAL_GROUP, COLLISION_GROUP = 1, 3
+COLLISION_GROUP = 3
+_CORE_MASS_KG = 0.05
 _MIN_JOINT_DISTANCE = -0.016
 """The finger joints reach further than any set point [m]: both skins on their stops around a thin wall."""
 
@@ -54,6 +57,15 @@ class GripperConfig:
     finger_mass_kg: float = 0.55
     """Moving mass of each finger with its drive [kg]."""
 
+    def __post_init__(self) -> None:
+        for name, value in vars(self).items():
+            if not 0 < value < float("inf"):
+                raise ValueError(f"{name} must be a positive number, got {value}.")
+        if self.finger_mass_kg <= _CORE_MASS_KG:
+            raise ValueError(
+                f"finger_mass_kg must exceed its core's {_CORE_MASS_KG} kg, got {self.finger_mass_kg}."
+            )
+
 
 @lru_cache(maxsize=64)
 def compile_model(
@@ -62,6 +74,7 @@ def compile_model(
     gripper: GripperConfig,
     free: bool,
     arm: ArmConfig | None = None,
+    holder: Holder | None = None,
 ) -> mujoco.MjModel:
     """Compile the scene of one object. Treat the result as read only: it is shared.
 
@@ -72,13 +85,22 @@ def compile_model(
         free: Whether the object can move: a free joint, held by the equality `fixture` until that is switched off.
             Otherwise it is a mocap body: cheaper, and its place is still free to choose per episode.
         arm: What carries the gripper; without one it flies.
+        holder: What holds the object at the start.
     """
     spec = mujoco.MjSpec.from_string(_scene_xml(finger, gripper, arm))
-    _add_object(spec, item, free)
+    if holder is None:
+        _add_object(spec, item, free)
+    else:
+        _add_object(
+            spec, holder.moving or item, free, fixed_to="thread" if holder.thread else "world"
+        )
+        add_holder(spec, holder)
     return spec.compile()
 
 
-def _add_object(spec: mujoco.MjSpec, item: ObjectModel, free: bool) -> None:
+def _add_object(
+    spec: mujoco.MjSpec, item: ObjectModel, free: bool, fixed_to: str = "world"
+) -> None:
     body = spec.worldbody.add_body(name="object", mocap=not free)
     if free:
         body.add_freejoint(name="object")
@@ -87,7 +109,7 @@ def _add_object(spec: mujoco.MjSpec, item: ObjectModel, free: bool) -> None:
             type=mujoco.mjtEq.mjEQ_WELD,
             objtype=mujoco.mjtObj.mjOBJ_BODY,
             name1="object",
-            name2="world",
+            name2=fixed_to,
         )
         fixture.solref = [0.004, 1.0]
         fixture.solimp = [0.99, 0.999, 0.0001, 0.5, 2]
@@ -242,13 +264,12 @@ def _finger_xml(finger: TacTipFinger, gripper: GripperConfig, name: str, side: i
     stop = 'solreflimit=".006 1" solimplimit=".95 .99 .0005"'
     spring = f'type="slide" {stop} range="{-finger.max_shear_m} {finger.max_shear_m}"'
     shear_spring = f'{spring} stiffness="{shear}" damping="{2 * np.sqrt(shear * mass)}"'
-    a, c = finger.skin_radius_m, finger.skin_height_m
     return f"""
 <body name="{name}" gravcomp="1">
-  <joint name="{name}" type="slide" axis="0 {side} 0" armature="{gripper.finger_mass_kg - 0.05}"
+  <joint name="{name}" type="slide" axis="0 {side} 0" armature="{gripper.finger_mass_kg - _CORE_MASS_KG}"
     range="{_MIN_JOINT_DISTANCE / 2} {MAX_FINGER_DISTANCE / 2}"/>
   <geom class="finger" name="{name}_core" type="box" size="{half_x} {half_z} {half_y}" pos="0 {core_y} {-finger.core_setback_m}"
-    mass=".05" rgba=".2 .2 .22 1"/>
+    mass="{_CORE_MASS_KG}" rgba=".2 .2 .22 1"/>
   <geom class="drawn" type="box" size=".008 {half_z} .038" pos="0 {core_y} -.052"/>
   <site name="{name}_core" size=".05" group="4"/>
   <body name="{name}_pad" gravcomp="1">
@@ -256,11 +277,18 @@ def _finger_xml(finger: TacTipFinger, gripper: GripperConfig, name: str, side: i
       damping="{2 * np.sqrt(normal * mass)}" range="-.0005 {finger.max_travel_m}" {stop}/>
     <joint name="{name}_shear_x" axis="1 0 0" {shear_spring}/>
     <joint name="{name}_shear_z" axis="0 0 1" {shear_spring}/>
-    <geom class="skin" name="{name}_skin" type="ellipsoid" size="{a} {c} {a}" pos="0 {side * c} 0"
-      rgba=".1 .1 .12 1"/>
+    <geom class="skin" name="{name}_skin" {_skin_xml(finger, side)} rgba=".1 .1 .12 1"/>
     <site name="{name}_pad" size=".05" group="4"/>
   </body>
 </body>"""
+
+
+def _skin_xml(finger: TacTipFinger, side: int) -> str:
+    """The skin's solid, its apex in the origin."""
+    a, c = finger.skin_radius_m, finger.skin_height_m
+    if finger.shape == "flat":
+        return f'type="cylinder" size="{a} {c}" pos="0 {side * c} 0" euler="{np.pi / 2} 0 0"'
+    return f'type="ellipsoid" size="{a} {c} {a}" pos="0 {side * c} 0"'
 
 
 _AXES = ("1 0 0", "0 1 0", "0 0 1")

@@ -36,9 +36,18 @@ class PerturbationConfig:
     """Draws before giving up."""
 
     def __post_init__(self) -> None:
-        if not 0 <= self.min_offset_m <= self.max_offset_m:
+        if not 0 <= self.min_offset_m <= self.max_offset_m < np.inf:
             raise ValueError(
                 f"Offsets must satisfy 0 <= min_offset_m <= max_offset_m, got {self.min_offset_m}, {self.max_offset_m}."
+            )
+        if not (0 <= self.max_angle_rad <= np.pi and 0 <= self.clearance_m < np.inf):
+            raise ValueError(
+                f"max_angle_rad must lie between 0 and pi and clearance_m must not be negative, got {self.max_angle_rad}, "
+                f"{self.clearance_m}."
+            )
+        if not (0 <= self.min_overlap <= 1 and self.max_draws >= 1):
+            raise ValueError(
+                f"min_overlap must lie between 0 and 1 and max_draws be at least 1, got {self.min_overlap}, {self.max_draws}."
             )
 
 

@@ -10,16 +10,19 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lerobot_neuraltouch import se3
-from lerobot_neuraltouch.features import Task, start_opening
+from lerobot_neuraltouch.features import MAX_FINGER_DISTANCE, Task, start_opening
 from lerobot_neuraltouch.objects.catalogue import make_object_with
 from lerobot_neuraltouch.objects.contact import ContactError, ContactFeature
 from lerobot_neuraltouch.objects.model import ObjectModel
 from lerobot_neuraltouch.tactile import TactileCamera, TacTipFinger
+from lerobot_neuraltouch.tactile.gray import GRAY_MAPS, GrayMap
 
 from .arm_gripper import ArmGripper
 from .arm_scene import ArmConfig
 from .free_gripper import FreeGripper
 from .gripper import Gripper
+from .holder import Holder
+from .pads import PadMechanics
 from .scene import GripperConfig, compile_model
 from .starts import PadSweep
 
@@ -30,6 +33,8 @@ _WAY_IN_M = 0.060
 """Length of the straight way in to a contact [m]."""
 _TRIED_TARGETS = 5
 """Ideal poses tried when an object is put somewhere."""
+_MIN_ROOM_M = 0.0015
+"""Each opened finger needs this much room beside the part [m]."""
 _FELT_PRESS_M = 0.001
 """Before a finger's core meets anything, its skin must be pressed in by this much: enough to be felt and to servo under."""
 
@@ -44,8 +49,11 @@ class Workpiece:
     data: mujoco.MjData
     gripper: Gripper
     camera: TactileCamera
+    pads: PadMechanics
     free: bool
     """Whether the object can be let go."""
+    holder: Holder | None = None
+    """What holds the object at the start."""
 
     @classmethod
     def build(
@@ -57,16 +65,24 @@ class Workpiece:
         image_size: int,
         free: bool,
         arm: ArmConfig | None = None,
+        gray_map: GrayMap = GRAY_MAPS["linear"],
+        holder: Holder | None = None,
     ) -> "Workpiece":
-        """Build the simulation and the touch cameras of an object."""
-        model = copy.copy(compile_model(item, finger, config, free, arm))
+        """Build the simulation and the touch cameras of an object.
+
+        Raises:
+            ValueError: If the fingers cannot open around the part to be grasped.
+        """
+        _check_opening(item, feature)
+        model = copy.copy(compile_model(item, finger, config, free, arm, holder))
         data = mujoco.MjData(model)
         if arm is None:
             gripper: Gripper = FreeGripper(model, data, config)
         else:
             gripper = ArmGripper(model, data, config, arm)
-        camera = TactileCamera(item.mesh, finger, image_size)
-        return cls(item, feature, model, data, gripper, camera, free)
+        camera = TactileCamera(item.mesh, finger, image_size, gray_map)
+        pads = PadMechanics(model, finger)
+        return cls(item, feature, model, data, gripper, camera, pads, free, holder)
 
     @cached_property
     def sweep(self) -> PadSweep:
@@ -87,13 +103,29 @@ class Workpiece:
         position, quat = self._pose()
         position[:] = T_base_object[:3, 3]
         mujoco.mju_mat2Quat(quat, T_base_object[:3, :3].ravel())
+        if self.holder is not None:
+            mocap = int(self.model.body("holder").mocapid[0])
+            self.data.mocap_pos[mocap], self.data.mocap_quat[mocap] = position, quat
         if self.free:
-            fixture = self.model.equality("fixture").id
-            # The weld holds one point, given in the world and in the object's frame, and the world's rotation there.
-            T = se3.inverse(T_base_object)
-            self.model.eq_data[fixture, 0:3] = T_base_object[:3, 3]
-            self.model.eq_data[fixture, 3:6] = 0.0
-            mujoco.mju_mat2Quat(self.model.eq_data[fixture, 6:10], T[:3, :3].ravel())
+            self._hold(T_base_object)
+
+    def _hold(self, T_base_object: Array) -> None:
+        """Let the weld hold the object where it is: in the world, or in its thread."""
+        weld = self.model.eq_data[self.model.equality("fixture").id]
+        # It holds one point, given in the frames of the holding body and of the object, and the rotation between the two.
+        if self.holder is not None and self.holder.thread is not None:
+            weld[:10] = 0.0
+            weld[5] = self.holder.thread.height_m
+            weld[6] = 1.0
+            return
+        weld[0:3] = T_base_object[:3, 3]
+        weld[3:6] = 0.0
+        mujoco.mju_mat2Quat(weld[6:10], se3.inverse(T_base_object)[:3, :3].ravel())
+
+    @property
+    def turned_rad(self) -> float:
+        """How far the holder's thread has been turned [rad]."""
+        return float(self.data.qpos[self.model.joint("thread_turn").qposadr[0]])
 
     def release(self) -> None:
         """Let the object go."""
@@ -101,25 +133,33 @@ class Workpiece:
 
     def can_be_grasped(self) -> bool:
         """Whether the robot can go straight in to some ideal contact of the object where it is."""
-        return any(
-            self.gripper.can_move(self._before(T), self.T_base_object @ T)
-            for T in self.feature.curve(_TRIED_TARGETS)
+        return any(self.can_come_in(T) for T in self.feature.curve(_TRIED_TARGETS))
+
+    def can_come_in(self, T_object_target: Array) -> bool:
+        """Whether the robot can go straight in to a contact, shape (4, 4)."""
+        return self.gripper.can_move(
+            self.before(T_object_target), self.T_base_object @ T_object_target
         )
 
     def can_begin(self, T_object_tcp: Array, clearance_m: float) -> bool:
         """Whether the robot can stand off at a pose, clear of everything, and go straight to before the nearest contact."""
         T_base_tcp = self.T_base_object @ T_object_tcp
-        before = self._before(self.feature.nearest(T_object_tcp).T_object_target)
+        before = self.before(self.feature.nearest(T_object_tcp).T_object_target)
         opening = start_opening(self.feature.part_thickness_m)
         return self.gripper.can_move(T_base_tcp, before) and self.is_clear(
             T_base_tcp, opening, clearance_m
         )
 
-    def _before(self, T_object_target: Array) -> Array:
+    def before(self, T_object_target: Array) -> Array:
         """Where the straight way in to a contact begins, in base, shape (4, 4)."""
         return (
             self.T_base_object @ T_object_target @ se3.transform(translation=(0.0, 0.0, -_WAY_IN_M))
         )
+
+    @property
+    def is_let_go(self) -> bool:
+        """Whether fingers and arm touch nothing."""
+        return not np.isin(self.data.contact.geom, self.gripper.solid_geoms).any()
 
     def is_clear(self, T_base_tcp: Array, finger_distance_m: float, clearance_m: float) -> bool:
         """Whether the pose can be reached with no finger, nor the arm, within the clearance [m] of object or table.
@@ -159,6 +199,14 @@ class Workpiece:
             T_object_tcp @ self.camera.finger.pad_poses(self.gripper.finger_distance_m)
         )
 
+    def picture(self, T_object_tcp: Array) -> NDArray[np.uint8]:
+        """What both touch cameras show with the tcp at a pose (4, 4) in the object's frame, uint8 (2, size, size).
+
+        The one place where images are made from what the pads feel. A picture of another kind, say of markers, would be made here
+        from the indentation and `gripper`'s shear.
+        """
+        return self.camera.gray(self.touch(T_object_tcp))
+
     def _collide(self, T_base_tcp: Array, finger_distance_m: float) -> None:
         """Find the contacts with the gripper at a pose."""
         self.gripper.place(T_base_tcp, finger_distance_m)
@@ -195,6 +243,15 @@ def make_item(task: Task, split: str, index: int, object_path: str | None) -> Ob
         item = make_object_with(task.feature, split, index)
     item.feature(task.feature)
     return item
+
+
+def _check_opening(item: ObjectModel, feature: ContactFeature) -> None:
+    widest = MAX_FINGER_DISTANCE - 2 * _MIN_ROOM_M
+    if feature.part_thickness_m > widest:
+        raise ValueError(
+            f"'{feature.name}' of '{item.name}' is {1e3 * feature.part_thickness_m:.3g} mm thick; the fingers open to "
+            f"{1e3 * MAX_FINGER_DISTANCE:g} mm and pass around parts of up to {1e3 * widest:g} mm."
+        )
 
 
 def target_twist(T_object_tcp: Array, error: ContactError) -> Array:

@@ -20,6 +20,9 @@ SPLITS = ("train", "val", "test", "ood")
 NOISES = ("nominal", "off")
 CALIBRATIONS = ("exact", "paper")
 ROBOTS = ("gripper", "ur5e", "ur5")
+FINGERS = ("dome", "flat")
+GRAY_MAPS = ("linear", "tactile_gym")
+RANDOMISATIONS = ("none", "nominal", "wide")
 
 
 @EnvConfig.register_subclass("neuraltouch")
@@ -28,7 +31,7 @@ class NeuralTouchEnv(EnvConfig):
     """Settings of one or more tasks; each task is evaluated, and reported, under its own name."""
 
     task: str | None = "RefineMugRim"
-    """One task or several with commas between, e.g. RefineMugRim,RefineBottleHead."""
+    """One task or several with commas between, e.g. RefineMugRim,PickPlaceBottleLid."""
     fps: int = contract.CONTROL_HZ
     """Control steps per second [1/s]; the environments have this one rate."""
     start: str = "perturbed"
@@ -43,14 +46,21 @@ class NeuralTouchEnv(EnvConfig):
     """Text given to the policy in place of the tasks' own; selects a skill that was added under that text."""
     image_size: int = contract.TACTILE_SIZE
     """Height and width of the touch images [pixels]."""
+    finger: str = "dome"
+    """Shape of both fingertips: dome or flat."""
+    gray_map: str = "linear"
+    """From indentation to gray: linear (51 levels per mm) or tactile_gym (as a depth buffer's change)."""
     noise: str = "nominal"
     """Noise of touch and depth: nominal or off."""
     calibration: str = "exact"
     """Error of the depth camera's pose: exact (none) or paper (about 12 mm of coarse error)."""
+    randomisation: str = "none"
+    """What of the hand (stiffness, friction, camera, latency, noise) is drawn anew per episode: none, nominal or wide."""
     release: bool = False
-    """Once the grasp is settled the object is let go of, and success also needs it lifted."""
-    robot: str = "gripper"
-    """What carries the fingers: gripper (nothing: it flies), ur5e or ur5."""
+    """Once the grasp is settled the object is let go of, and success also needs it lifted. Refine tasks only; in the others
+    the object is free from the start."""
+    robot: str | None = None
+    """What carries the fingers: gripper (nothing: it flies), ur5e or ur5; without it, gripper in Refine tasks, ur5e in others."""
 
     def __post_init__(self) -> None:
         """Refuse settings that name nothing, and spell out the observation and action features.
@@ -67,7 +77,11 @@ class NeuralTouchEnv(EnvConfig):
         _check_choice("split", self.split, SPLITS)
         _check_choice("noise", self.noise, NOISES)
         _check_choice("calibration", self.calibration, CALIBRATIONS)
-        _check_choice("robot", self.robot, ROBOTS)
+        _check_choice("finger", self.finger, FINGERS)
+        _check_choice("gray_map", self.gray_map, GRAY_MAPS)
+        _check_choice("randomisation", self.randomisation, RANDOMISATIONS)
+        if self.robot is not None:
+            _check_choice("robot", self.robot, ROBOTS)
         if self.fps != contract.CONTROL_HZ:
             raise ValueError(f"fps must be {contract.CONTROL_HZ}, got {self.fps}.")
         if self.image_size < 8:
@@ -88,6 +102,7 @@ class NeuralTouchEnv(EnvConfig):
     @property
     def gym_kwargs(self) -> dict[str, Any]:
         """Keyword arguments of `gym.make` for every task."""
+        robot = {} if self.robot is None else {"robot": self.robot}
         return {
             "start": self.start,
             "split": self.split,
@@ -95,11 +110,14 @@ class NeuralTouchEnv(EnvConfig):
             "object_path": self.object_path,
             "task_text": self.task_text,
             "image_size": self.image_size,
+            "finger": self.finger,
+            "gray_map": self.gray_map,
             "noise": self.noise,
             "calibration": self.calibration,
+            "randomisation": self.randomisation,
             "release": self.release,
-            "robot": self.robot,
             "render_mode": "rgb_array",
+            **robot,
         }
 
     def create_envs(

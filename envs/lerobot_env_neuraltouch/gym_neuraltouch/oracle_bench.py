@@ -1,0 +1,154 @@
+"""`neuraltouch bench oracle`: how often each task is solved by someone who sees the truth. What it cannot do, no policy can."""
+
+import itertools
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import draccus
+import gymnasium
+import numpy as np
+from numpy.typing import NDArray
+from scipy.stats import binomtest
+from tqdm import tqdm
+
+from lerobot_neuraltouch.features import TASKS, WHOLE_TASKS, get_task
+from lerobot_neuraltouch.report import write_report
+from lerobot_neuraltouch.rl.teacher import ServoTeacher
+
+from .arm_scene import ROBOTS
+from .oracle_plans import oracle
+from .refine_env import RefineEnv
+from .touch_env import STARTS
+from .whole_env import WholeEnv
+
+Array = NDArray[np.float64]
+
+_IMAGE = 8
+"""The smallest touch images: nobody looks at them."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class OracleConfig:
+    """Play episodes: whole tasks by the oracle, Refine tasks by the servo teacher. Lists are comma-separated."""
+
+    tasks: str = ",".join(WHOLE_TASKS)
+    """Environments."""
+    robots: str = "ur5e"
+    """What carries the fingers: gripper, ur5e, ur5."""
+    start: str = "perception"
+    """Where whole tasks begin: perception (stand-off pose) or perturbed (around the contact). Refine tasks begin perturbed."""
+    num_episodes: int = 50
+    """Episodes per row."""
+    split: str = "test"
+    """Stream of shapes: train, val, test, ood."""
+    num_objects: int = 64
+    """Objects episodes draw from."""
+    seed: int = 0
+    """Of the first episode; the others count on from there."""
+    output: Path = Path("outputs/bench/oracle.json")
+    """Report; a picture is drawn beside it."""
+
+    def __post_init__(self) -> None:
+        for name in self.tasks.split(","):
+            get_task(name)
+        unknown = set(self.robots.split(",")) - set(ROBOTS)
+        if unknown:
+            raise ValueError(f"Unknown robot '{min(unknown)}'. Available: {', '.join(ROBOTS)}.")
+        if self.start not in STARTS:
+            raise ValueError(f"Unknown start '{self.start}'. Available: {', '.join(STARTS)}.")
+        if min(self.num_episodes, self.num_objects) < 1:
+            raise ValueError("num_episodes and num_objects must be positive.")
+
+
+def main() -> None:
+    """Success of the scripted oracle in each whole task, with 95 % intervals."""
+    config = draccus.parse(OracleConfig)
+    cases = list(itertools.product(config.tasks.split(","), config.robots.split(",")))
+    rows = []
+    with tqdm(total=len(cases) * config.num_episodes, unit="episode") as progress:
+        for task, robot in cases:
+            rows.append(measure_row(config, task, robot, progress))
+            tqdm.write(describe(rows[-1]))
+    write_report(config.output, name="oracle", seed=config.seed, config=config, rows=rows)
+    draw_picture(rows, config.output.with_suffix(".png"))
+    tqdm.write(f"wrote {config.output}")
+
+
+def measure_row(config: OracleConfig, task: str, robot: str, progress: tqdm) -> dict[str, Any]:
+    """One row of the report."""
+    env: Any = gymnasium.make(
+        f"gym_neuraltouch/{task}-v0",
+        robot=robot,
+        start="perturbed" if task in TASKS else config.start,
+        split=config.split,
+        num_objects=config.num_objects,
+        noise="off",
+        image_size=_IMAGE,
+        disable_env_checker=True,
+    ).unwrapped
+    lost, steps, forces = [], [], []
+    for seed in range(config.seed, config.seed + config.num_episodes):
+        info, length = play(env, seed)
+        steps.append(length)
+        forces.append(info["max_force_n"])
+        if not info["is_success"]:
+            lost.append(seed)
+        progress.update()
+    solved = config.num_episodes - len(lost)
+    interval = binomtest(solved, config.num_episodes).proportion_ci(method="wilson")
+    return {
+        "method": "teacher" if task in TASKS else "oracle",
+        "task": task,
+        "robot": robot,
+        "success": solved / config.num_episodes,
+        "ci95_low": interval.low,
+        "ci95_high": interval.high,
+        "episodes": config.num_episodes,
+        "steps_mean": float(np.mean(steps)),
+        "max_force_n_p95": float(np.percentile(forces, 95)),
+        "lost_seeds": lost,
+    }
+
+
+def play(env: RefineEnv | WholeEnv, seed: int) -> tuple[dict[str, Any], int]:
+    """Play one episode; the last step's info and the number of steps."""
+    _, info = env.reset(seed=seed)
+    actions = _teacher(env) if isinstance(env, RefineEnv) else oracle(env)
+    for steps, action in enumerate(actions, start=1):
+        *_, terminated, truncated, info = env.step(action)
+        if terminated or truncated:
+            return info, steps
+    raise AssertionError("plans never end")
+
+
+def describe(row: dict[str, Any]) -> str:
+    """One line of text for a row."""
+    lost = f"; lost: seeds {', '.join(map(str, row['lost_seeds']))}" if row["lost_seeds"] else ""
+    return (
+        f"{row['task']:22} {row['robot']:7} {row['success']:6.1%} of {row['episodes']}"
+        f" ({row['ci95_low']:.1%} .. {row['ci95_high']:.1%}), {row['steps_mean']:.0f} steps{lost}"
+    )
+
+
+def draw_picture(rows: list[dict[str, Any]], path: Path) -> None:
+    """Bars of success with their intervals."""
+    import matplotlib.figure
+
+    figure = matplotlib.figure.Figure(figsize=(7, 0.5 * len(rows) + 1.2), layout="constrained")
+    axes = figure.subplots()
+    names = [f"{row['task']}, {row['robot']}" for row in rows]
+    success = np.array([row["success"] for row in rows])
+    ends = np.array([[row["ci95_low"], row["ci95_high"]] for row in rows]).T
+    axes.barh(names, 100 * success, xerr=100 * np.abs(ends - success), color="#4a7ba6", capsize=3)
+    axes.invert_yaxis()
+    axes.set_xlim(0, 105)
+    axes.set_xlabel("episodes solved by the oracle, 95 % interval [%]")
+    figure.savefig(path, dpi=120)
+
+
+def _teacher(env: RefineEnv) -> Iterator[Array]:
+    teacher = ServoTeacher()
+    while True:
+        yield teacher.act(env.privileged())

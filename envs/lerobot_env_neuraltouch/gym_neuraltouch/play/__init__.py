@@ -1,0 +1,1 @@
+"""Driving an environment by hand or from a script, with pictures of it."""

@@ -1,0 +1,1 @@
+"""Commands of the `neuraltouch` program that drive the environments."""
