@@ -5,7 +5,6 @@ from torch import Tensor
 
 from lerobot_neuraltouch.features import start_opening
 from lerobot_neuraltouch.ndf.cases import Case, make_case, seeded
-from lerobot_neuraltouch.ndf.descriptor import query_points
 from lerobot_neuraltouch.ndf.network import DescriptorField
 from lerobot_neuraltouch.ndf.pose_search import Demonstration, make_demonstration
 
@@ -36,7 +35,7 @@ def make_demonstrations(
         num: Demonstrations, each on another object.
         views: Noisy views whose clouds are put together.
         seed: Of poses, views and noise.
-        queries: Query points in the tcp frame [m], (N_q, 3); `query_points()` if left out.
+        queries: Query points in the tcp frame [m], (N_q, 3); spread as the part asks for if left out.
     """
     demos = []
     for number in range(num):
@@ -59,6 +58,5 @@ def demonstrate(
         curve = case.feature.curve(65)
         T_object_tcp = curve[len(curve) // 2]
     pose = np.asarray(case.T_base_object @ T_object_tcp)
-    points = query_points() if queries is None else queries
     opening = start_opening(case.feature.part_thickness_m)
-    return make_demonstration(field, case.cloud, pose, points, opening)
+    return make_demonstration(field, case.cloud, pose, queries, opening)

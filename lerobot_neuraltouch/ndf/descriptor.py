@@ -14,6 +14,8 @@ from lerobot_neuraltouch.ndf.network import DescriptorField
 NUM_QUERIES = 64
 QUERY_SIGMA_M = 0.030
 """Standard deviation of the query points about the tcp, per axis [m]."""
+HANDLE_QUERY_SIGMA_M = 0.020
+"""The same for contacts at a handle: a wider spread reaches other parts, whose place the handle's size decides."""
 QUERY_REACH = 2.0
 """Farthest query point, in standard deviations per axis."""
 

@@ -15,7 +15,13 @@ from scipy.spatial.transform import Rotation
 from torch import Tensor
 
 from lerobot_neuraltouch.ndf.confidence import SEEN_M, Evidence, confidence
-from lerobot_neuraltouch.ndf.descriptor import as_pose, pose_descriptor
+from lerobot_neuraltouch.ndf.descriptor import (
+    HANDLE_QUERY_SIGMA_M,
+    QUERY_SIGMA_M,
+    as_pose,
+    pose_descriptor,
+    query_points,
+)
 from lerobot_neuraltouch.ndf.encoder import Latent
 from lerobot_neuraltouch.ndf.lm import PoseSearchConfig as PoseSearchConfig
 from lerobot_neuraltouch.ndf.lm import Starts, normal_equations, optimise
@@ -113,7 +119,7 @@ def make_demonstration(
     field: DescriptorField,
     cloud: np.ndarray | Tensor,
     T_base_tcp: np.ndarray | Tensor,
-    queries: Tensor,
+    queries: Tensor | None = None,
     opening_m: float | None = None,
 ) -> Demonstration:
     """Remember a grasp shown on an object.
@@ -122,7 +128,7 @@ def make_demonstration(
         field: Frozen.
         cloud: The object [m], (N, 3).
         T_base_tcp: The shown pose in the cloud's frame, (4, 4).
-        queries: From `descriptor.query_points`, (N_q, 3).
+        queries: From `descriptor.query_points`, (N_q, 3); if left out, spread as the part asks for.
         opening_m: Distance of the open fingers on the way in, or None.
 
     Raises:
@@ -131,6 +137,9 @@ def make_demonstration(
     pose = as_pose(T_base_tcp)
     points = check_cloud(cloud)
     latent = field.encode(points[None])
+    if queries is None:
+        at_handle = part_at(field, latent, pose[:3, 3]) == "handle"
+        queries = query_points(sigma_m=HANDLE_QUERY_SIGMA_M if at_handle else QUERY_SIGMA_M)
     descriptors = pose_descriptor(field, latent, pose[None], queries)
     normals = outward_normals(field, latent, points)
     patch = make_patch(points.numpy(), normals, pose.double().numpy())
