@@ -42,7 +42,7 @@ class LatencyConfig:
     """Report."""
 
     def __post_init__(self) -> None:
-        features.get_task(self.task)
+        features.get_task(self.task, features.TASKS)
         if self.num_episodes < 1 or self.threads < 1:
             raise ValueError("num_episodes and threads must be at least 1.")
 
@@ -70,7 +70,7 @@ def run(config: LatencyConfig) -> list[dict[str, Any]]:
     """The rows of the report: one per phase that occurred."""
     torch.set_num_threads(config.threads)
     student = Student(config.policy or str(shipped_path()), device=config.device)
-    task = features.get_task(config.task)
+    task = features.get_task(config.task, features.TASKS)
     env = make_env(task.name, start="perception", split="test", release=True)
     times_ms: dict[str, list[float]] = defaultdict(list)
     for i in tqdm(range(config.num_episodes), unit="episode"):

@@ -89,7 +89,7 @@ class CollectConfig:
                 "leads there."
             )
         for name in self.task_names:
-            features.get_task(name)
+            features.get_task(name, features.TASKS)
 
     @property
     def task_names(self) -> list[str]:
@@ -151,7 +151,7 @@ def _round(
     names = [config.task_names[i % len(config.task_names)] for i in episodes]
     return run_round(
         pool.take(names),
-        [features.get_task(name) for name in names],
+        [features.get_task(name, features.TASKS) for name in names],
         [config.seed * SEED_STRIDE + i for i in episodes],
         student=student,
         beta=config.beta,
@@ -201,7 +201,7 @@ def make_env(task: str, **kwargs: Any) -> gym.Env:
     Raises:
         ValueError: If there is no such task, or its environment's package is not installed.
     """
-    features.get_task(task)
+    features.get_task(task, features.TASKS)
     try:
         name = f"gym_neuraltouch:gym_neuraltouch/{task}-v0"
         return gym.make(name, disable_env_checker=True, **kwargs)
