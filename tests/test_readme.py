@@ -20,6 +20,11 @@ SMALL = (
     (r"--batch_size=64", "--batch_size=4"),
     (r"--eval.n_episodes=\d+", "--eval.n_episodes=1"),
     (r"--eval.batch_size=\d+", "--eval.batch_size=1"),
+    (
+        r"bench oracle --num-episodes=\d+",
+        "bench oracle --num-episodes=1 --robots=gripper --tasks=PickPlaceMugRim",
+    ),
+    (r"bench physics", "bench physics --fingers=dome --episodes=1"),
     (r"--minutes=\d+", "--steps=2 --data.train_shapes=4 --calibration_poses=0"),
     (r"bench ndf", "bench ndf --num-shapes=1 --baseline-poses=0"),
     (r"bench throughput", "bench throughput --seconds=0.2 --num-objects=1"),

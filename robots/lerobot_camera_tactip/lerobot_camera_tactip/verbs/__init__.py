@@ -1,0 +1,1 @@
+"""What the camera adds to the `neuraltouch` command."""

@@ -1,0 +1,1 @@
+"""What the robot adds to the `neuraltouch` command."""

@@ -1,0 +1,46 @@
+"""A loopback controller for the whole module, booted anew for each test, and a robot on it."""
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from lerobot_robot_ur5_tactip.loopback import LoopbackController
+from lerobot_robot_ur5_tactip.ur5_tactip import UR5TacTip
+from tests.plugins.ur5.robots import make_config
+
+HOST = "127.0.5.2"
+
+
+@pytest.fixture(scope="module")
+def _process() -> Iterator[LoopbackController]:
+    with LoopbackController(host=HOST, gripper=True) as controller:
+        yield controller
+
+
+@pytest.fixture
+def controller(_process: LoopbackController) -> LoopbackController:
+    """Without faults, at its start pose, with an empty log."""
+    _process.reset(model="ur5e", gripper=True, unlock_after_s=5.0)
+    return _process
+
+
+Connect = Callable[..., UR5TacTip]
+
+
+@pytest.fixture
+def connect(controller: LoopbackController, tmp_path: Path) -> Iterator[Connect]:
+    """Robots on the controller, connected; they are disconnected in the end."""
+    robots: list[UR5TacTip] = []
+
+    def make(**settings: Any) -> UR5TacTip:
+        robot = UR5TacTip(make_config(tmp_path, mode="loopback", host=HOST, **settings))
+        robot.connect()
+        robots.append(robot)
+        return robot
+
+    yield make
+    for robot in robots:
+        if robot.is_connected:
+            robot.disconnect()
