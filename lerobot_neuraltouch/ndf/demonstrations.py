@@ -8,7 +8,7 @@ from lerobot_neuraltouch.ndf.cases import Case, make_case, seeded
 from lerobot_neuraltouch.ndf.network import DescriptorField
 from lerobot_neuraltouch.ndf.pose_search import Demonstration, make_demonstration
 
-DEMO_OBJECTS = {"mug_rim": 1, "bottle_head": 1}
+DEMO_OBJECTS = {"mug_rim": 3, "bottle_head": 1}
 """Training object of the first demonstration, chosen among the first six on validation objects; others follow it in
 the stream."""
 SHOWN_SHARE = 0.5

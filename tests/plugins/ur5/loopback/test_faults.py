@@ -214,6 +214,7 @@ def test_after_a_dropped_connection_an_idle_client_comes_back_without_its_watchd
     wait_for(lambda: arm.state.watchdog_hz == 0.05, "the watchdog is armed")
     arm.clear_log()
     arm.fault("dropped_tcp")
+    wait_for(lambda: arm.state.watchdog_hz is None, "the watchdog is gone")
     wait_for(
         lambda: "program_started" in {r.kind for r in arm.records("event")}, "the program is back"
     )
