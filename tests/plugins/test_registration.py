@@ -45,6 +45,7 @@ def test_all_distributions_share_one_version() -> None:
         ("policy", "neuraltouch"),
         ("env", "neuraltouch"),
         ("robot", "neuraltouch_sim"),
+        ("robot", "ur5_tactip"),
         ("camera", "tactip"),
         ("teleoperator", "neuraltouch_keyboard"),
         ("teleoperator", "neuraltouch_gamepad"),
