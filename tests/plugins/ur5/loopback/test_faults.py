@@ -12,6 +12,8 @@ import pytest
 
 from lerobot_robot_ur5_tactip.loopback import FAULTS, LoopbackController, LoopbackThread, Record
 
+pytestmark = pytest.mark.slow  # in real time, with clients in processes of their own
+
 Wait = Callable[[Callable[[], Any], str], Any]
 TWIST = [0.05, 0.0, 0.0, 0.0, 0.0, 0.0]
 UPPER_RANGE_REGISTERS, UPLOAD_SCRIPT = 8, 1
