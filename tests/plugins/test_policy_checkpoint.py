@@ -183,3 +183,9 @@ def dataset_features() -> dict:
         features.POINT_CLOUD: {"dtype": "float32", "shape": (1024, 3), "names": None},
         features.PHASE: {"dtype": "float32", "shape": (1,), "names": None},
     }
+
+
+def test_the_shipped_checkpoint_carries_the_field_of_its_skills() -> None:
+    policy = NeuralTouchPolicy.from_pretrained(shipped.shipped_path())
+    policy.check_field()
+    assert {spec.feature for spec in policy.config.skills} >= {"mug_rim", "bottle_head"}
