@@ -85,6 +85,10 @@ class LimitsConfig:
             )
         if abs(np.linalg.norm(self.approach_axis) - 1.0) > 1e-3:
             raise ValueError(f"approach_axis must be a unit vector, got {self.approach_axis}.")
+        if not self.max_tilt_rad > TILT_MARGIN_RAD:
+            raise ValueError(
+                f"max_tilt_rad must be above {TILT_MARGIN_RAD}, got {self.max_tilt_rad}."
+            )
         for name, value in vars(self).items():
             if isinstance(value, float) and not (np.isfinite(value) and value > 0.0):
                 raise ValueError(f"{name} must be positive, got {value}.")

@@ -9,13 +9,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from lerobot_neuraltouch import kinematics, se3
+from lerobot_neuraltouch import se3
 from lerobot_neuraltouch.kinematics import get_arm
 
 from .arm import ArmState
 from .config_ur5_tactip import UR5TacTipConfig
 from .errors import LinkError, NotReadyError, ProgramStoppedError
 from .safety import check_safety
+from .tool import MAX_OFF_M, MAX_OFF_RAD, off_nominal
 from .ur_rtde import open_control, open_receive
 
 logger = logging.getLogger(__name__)
@@ -29,8 +30,6 @@ _SETTLE_S = 1.0
 """How long the state stream may take to show a new tcp."""
 _LIVE_S = 0.2
 """A state stream that stands still for so long is dead."""
-_MAX_OFF_M, _MAX_OFF_RAD = 0.01, 0.04
-"""How far the controller's tcp may be from the nominal kinematics': each arm is calibrated on its own, by millimetres."""
 
 
 class RtdeArm:
@@ -181,10 +180,9 @@ class RtdeArm:
         deadline = time.monotonic() + _SETTLE_S
         while True:
             state = self.read()
-            T_base_tcp = kinematics.forward(self._model, state.q) @ self._T_flange_tcp
-            off = se3.inverse(T_base_tcp) @ se3.from_rotvec_pose(state.tcp)
-            distance, angle = np.linalg.norm(off[:3, 3]), se3.rotation_angle(off)
-            if distance <= _MAX_OFF_M and angle <= _MAX_OFF_RAD:
+            T_base_tcp = se3.from_rotvec_pose(state.tcp)
+            distance, angle = off_nominal(self._model, self._T_flange_tcp, state.q, T_base_tcp)
+            if distance <= MAX_OFF_M and angle <= MAX_OFF_RAD:
                 return
             if time.monotonic() > deadline:
                 raise NotReadyError(

@@ -22,6 +22,7 @@ from lerobot_robot_ur5_tactip.handeye.calibrate import Result, calibrate
 from lerobot_robot_ur5_tactip.handeye.factory import CameraFacts, DepthPicture, realsense_facts
 from lerobot_robot_ur5_tactip.handeye.solve import MIN_VIEWS
 from lerobot_robot_ur5_tactip.handeye.views import View, ViewFolder
+from lerobot_robot_ur5_tactip.tool import MAX_OFF_M, MAX_OFF_RAD, off_nominal
 from lerobot_robot_ur5_tactip.ur5_tactip import wrist_calibration_path
 from lerobot_robot_ur5_tactip.ur_rtde import open_receive
 
@@ -30,8 +31,6 @@ from .robot_flag import require_ur5_tactip
 Ask = Callable[[str], str]
 
 _STILL_RAD_S = 1e-3
-_MAX_OFF_M, _MAX_OFF_RAD = 0.01, 0.04
-"""How far the controller's tcp may be from the nominal kinematics'."""
 
 
 @dataclass
@@ -132,12 +131,13 @@ def still_pose(receive: Any, config: UR5TacTipConfig) -> np.ndarray:
     if np.abs(receive.getActualQd()).max() > _STILL_RAD_S:
         raise ValueError("The arm moves: let go of it first.")
     T_base_tcp = se3.from_rotvec_pose(np.array(receive.getActualTCPPose()))
-    arm = kinematics.get_arm(config.model)
-    T_flange_tcp = se3.from_rotvec_pose(np.array(config.tcp))
-    nominal = kinematics.forward(arm, np.array(receive.getActualQ())) @ T_flange_tcp
-    off = se3.inverse(nominal) @ T_base_tcp
-    distance, angle = np.linalg.norm(off[:3, 3]), se3.rotation_angle(off)
-    if distance > _MAX_OFF_M or angle > _MAX_OFF_RAD:
+    distance, angle = off_nominal(
+        kinematics.get_arm(config.model),
+        se3.from_rotvec_pose(np.array(config.tcp)),
+        np.array(receive.getActualQ()),
+        T_base_tcp,
+    )
+    if distance > MAX_OFF_M or angle > MAX_OFF_RAD:
         raise ValueError(
             f"The controller's tcp is {1000 * distance:.0f} mm and {np.rad2deg(angle):.1f} deg from the configured one: set the "
             f"tcp {list(config.tcp)} on the pendant (Installation, TCP), and check the model."
