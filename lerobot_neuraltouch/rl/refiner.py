@@ -7,6 +7,7 @@ the same finger turned by 180 deg about the tcp's z), and the descriptor scales 
 from dataclasses import dataclass
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from lerobot_neuraltouch.rl.proprioception import proprioception_size
@@ -28,6 +29,8 @@ class RefinerConfig:
     """False removes the descriptor from the network (the ablation NDF + RL-Touch)."""
     channels: tuple[int, ...] = (16, 32, 64, 64)
     """Channels after each stride-2 convolution."""
+    pooling: int = 1
+    """The convolutions see means of so many by so many pixels; edges are read from the whole image all the same."""
     touch_features: int = 128
     """Features per finger."""
     hidden_size: int = 256
@@ -36,10 +39,11 @@ class RefinerConfig:
     """Width of the descriptor's embedding."""
 
     def __post_init__(self) -> None:
-        if self.image_size % 2 ** len(self.channels):
+        unit = self.pooling * 2 ** len(self.channels)
+        if self.image_size % unit:
             raise ValueError(
-                f"image_size must be a multiple of {2 ** len(self.channels)} for {len(self.channels)} "
-                f"convolutions, got {self.image_size}."
+                f"image_size must be a multiple of {unit} for {len(self.channels)} convolutions after pooling by "
+                f"{self.pooling}, got {self.image_size}."
             )
 
 
@@ -49,6 +53,10 @@ class RefinerOutput:
 
     action: Tensor
     """In [-1, 1], shape (batch, 7); `ActionScale` turns it into SI units."""
+    mean: Tensor
+    """The same before the hyperbolic tangent, shape (batch, 7)."""
+    hidden: Tensor
+    """Features of the trunk, shape (batch, hidden_size)."""
     log_error: Tensor
     """Natural logarithm of the expected absolute error of each component of `action`, shape (batch, 7)."""
 
@@ -128,7 +136,8 @@ class TouchEncoder(nn.Module):
 
     def __init__(self, config: RefinerConfig):
         super().__init__()
-        axis = torch.linspace(-1.0, 1.0, config.image_size)
+        side = config.image_size // config.pooling
+        axis = torch.linspace(-1.0, 1.0, side)
         grid = torch.stack(torch.meshgrid(axis, axis, indexing="ij"))
         self.register_buffer("coordinates", grid[None], persistent=False)
         layers: list[nn.Module] = []
@@ -137,7 +146,8 @@ class TouchEncoder(nn.Module):
             kernel = 5 if i == 0 else 3
             layers += [nn.Conv2d(width, channels, kernel, stride=2, padding=kernel // 2), nn.ReLU()]
             width = channels
-        side = config.image_size // 2 ** len(config.channels)
+        self.pooling = config.pooling
+        side //= 2 ** len(config.channels)
         self.convolutions = nn.Sequential(*layers)
         inputs = width * side * side + num_profiles(config.image_size)
         self.head = nn.Sequential(nn.Linear(inputs, config.touch_features), nn.ReLU())
@@ -145,7 +155,8 @@ class TouchEncoder(nn.Module):
     def forward(self, image: Tensor) -> Tensor:
         """Encode images with values in [0, 1]."""
         coordinates = self.coordinates.expand(len(image), -1, -1, -1)
-        stacked = torch.cat([GRAY_GAIN * image, coordinates], dim=1)
+        coarse = image if self.pooling == 1 else F.avg_pool2d(image, self.pooling)
+        stacked = torch.cat([GRAY_GAIN * coarse, coordinates], dim=1)
         return self.head(
             torch.cat([self.convolutions(stacked).flatten(1), edge_profiles(image)], -1)
         )
@@ -195,7 +206,8 @@ class Refiner(nn.Module):
         for layer, gain in zip((self.first, self.second), gains, strict=True):
             hidden = torch.relu(_modulate(layer(hidden), gain))
         # The error head only watches: its loss must not bend the features that act.
-        return RefinerOutput(torch.tanh(self.action(hidden)), self.log_error(hidden.detach()))
+        mean = self.action(hidden)
+        return RefinerOutput(torch.tanh(mean), mean, hidden, self.log_error(hidden.detach()))
 
 
 def _modulate(hidden: Tensor, gain: Tensor | None) -> Tensor:

@@ -39,7 +39,8 @@ class ServoRefiner(torch.nn.Module):
         action[:, :6] = torch.as_tensor(twist).float().clamp(-1, 1) * closed[:, None]
         action[:, 6] = torch.where(closed, -1.0 / 6.0, -2.0 / 3.0)
         noise = self.noise * torch.randn(action.shape, generator=self.generator)
-        return RefinerOutput(action + noise * closed[:, None], torch.full((len(left), 7), -3.0))
+        noisy = action + noise * closed[:, None]
+        return RefinerOutput(noisy, torch.atanh(noisy), noisy, torch.full((len(left), 7), -3.0))
 
 
 def with_search(monkeypatch: pytest.MonkeyPatch, T_base_tcp: np.ndarray, confidence: float = 0.9):

@@ -40,6 +40,8 @@ class Diagnostics:
     """Control steps spent in the fine phase, since its last beginning."""
     retries: int
     """How often the fingers closed on nothing and tried deeper."""
+    servo_gain: Array
+    """Share of each component of the refiner's twist that the fine phase let through, shape (6,)."""
     T_base_grasp: Array | None
     """Refined grasp (4, 4), once converged."""
 
@@ -156,5 +158,6 @@ class Episode:
             converged=self.fine.converged or self.replay is not None,
             fine_steps=self.fine.steps,
             retries=self.retries,
+            servo_gain=self.fine.gain if isinstance(self.fine, FineServo) else np.ones(6),
             T_base_grasp=None if self.replay is None else self.replay.T_base_grasp,
         )

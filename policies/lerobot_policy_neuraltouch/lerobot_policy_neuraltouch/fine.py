@@ -39,6 +39,11 @@ class FineServo:
     _finger_change: float = field(default=0.0, init=False)
     _quiet: int = field(default=0, init=False)
 
+    @property
+    def gain(self) -> Array:
+        """Share of each component of the refiner's twist that is let through, shape (6,)."""
+        return self.settings.averaging_steps / (self.settings.averaging_steps + self._flips)
+
     def step(self, twist: Array, finger_change: float, feel: Feel) -> tuple[Array, float]:
         """Twist (6,) and finger set point [m] to command.
 
@@ -50,7 +55,7 @@ class FineServo:
         self.steps += 1
         self.seeking_steps = 0 if feel.both else self.seeking_steps + 1
         self._track(twist, finger_change, feel.both)
-        gain = self.settings.averaging_steps / (self.settings.averaging_steps + self._flips)
+        gain = self.gain
         held = self._averaging > self.settings.hold_after
         command = np.zeros(6) if held else gain * twist
         self._judge(command, feel.both)

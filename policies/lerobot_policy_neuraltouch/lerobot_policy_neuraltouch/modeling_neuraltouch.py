@@ -1,5 +1,6 @@
 """The NeuralTouch policy: a frozen descriptor field, skills, a touch refiner, and a phase machine per environment."""
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +27,10 @@ from lerobot_policy_neuraltouch.fine import FineServo
 from lerobot_policy_neuraltouch.motion import Feel
 from lerobot_policy_neuraltouch.shipped import shipped_parts
 from lerobot_policy_neuraltouch.skills import Skill, SkillSet
+
+
+Explorer = Callable[[RefinerOutput, list[int]], Tensor]
+"""Squashed actions, shape (batch, 7), in place of the refiner's own, given its output and the environments' numbers."""
 
 
 class NeuralTouchPolicy(PreTrainedPolicy):
@@ -62,6 +67,7 @@ class NeuralTouchPolicy(PreTrainedPolicy):
             config.fine.linear_speed, config.fine.angular_speed, config.fine.finger_step_m
         )
         self.augmentation = TouchAugmentation()
+        self.explorer: Explorer | None = None
         self._checked = False
         if parts is not None:
             self.adopt(parts.field, parts.skills)
@@ -252,8 +258,9 @@ class NeuralTouchPolicy(PreTrainedPolicy):
             torch.as_tensor(np.stack(valid), device=left.device),
             torch.stack([episodes[i].skill.target for i in rows]),
         )
-        limits = self.scale.limits(output.action)
-        actions = (output.action * limits).double().cpu().numpy()
+        squashed = output.action if self.explorer is None else self.explorer(output, rows)
+        limits = self.scale.limits(squashed)
+        actions = (squashed * limits).double().cpu().numpy()
         errors = (
             output.log_error.exp() * limits
         ).double().cpu().numpy() / self.config.fine.servo_gain
@@ -293,6 +300,7 @@ def _refiner_config(config: NeuralTouchConfig) -> RefinerConfig:
         descriptor_size=max(queries, default=0) * config.ndf.descriptor,
         condition_on_descriptor=config.condition_on_descriptor,
         channels=tuple(config.channels),
+        pooling=config.pooling,
         touch_features=config.touch_features,
         hidden_size=config.hidden_size,
         condition_size=config.condition_size,

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from lerobot_neuraltouch import features, se3
 from lerobot_neuraltouch.ndf.checkpoint import field_hash
 from lerobot_neuraltouch.ndf.demonstrations import make_demonstrations
-from lerobot_neuraltouch.ndf.descriptor import query_points
+from lerobot_neuraltouch.ndf.descriptor import NUM_QUERIES, query_points
 from lerobot_neuraltouch.ndf.network import DescriptorField
 from lerobot_neuraltouch.ndf.pose_search import Demonstration, make_demonstration
 from lerobot_policy_neuraltouch.demonstration import RecordedEpisode
@@ -81,9 +81,10 @@ def make_skill(
         replay: Motion after the grasp.
         seed: Of the conditions' contacts and views.
     """
-    queries = query_points(num_queries)
-    own = make_demonstration(field, episode.cloud, episode.T_base_tcp[grasp_frame], queries)
-    demos = [own, *_conditions(field, feature, num_conditions, queries, seed)]
+    # How far the query points spread depends on the part that was shown, where their number leaves the choice.
+    chosen = None if num_queries == NUM_QUERIES else query_points(num_queries)
+    own = make_demonstration(field, episode.cloud, episode.T_base_tcp[grasp_frame], chosen)
+    demos = [own, *_conditions(field, feature, num_conditions, own.queries, seed)]
     finger_distance = float(episode.finger_distances[grasp_frame])
     thickness = max(finger_distance + 2.0 * features.PRESS_DEPTH, 0.0)
     spec = SkillSpec(
@@ -96,7 +97,7 @@ def make_skill(
     )
     tensors = SkillTensors(
         descriptors=torch.stack([demo.descriptors for demo in demos]),
-        queries=queries,
+        queries=own.queries,
         latents=torch.stack([demo.z for demo in demos]),
         centres=torch.stack([demo.centre for demo in demos]),
         poses=torch.stack([demo.T for demo in demos]),

@@ -1,0 +1,1 @@
+"""Online training of the refiner: players gather experience, a learner learns from it."""

@@ -1,0 +1,232 @@
+"""One worker's environments, played by the policy that is being trained and labelled by the teacher."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import gymnasium as gym
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from lerobot_neuraltouch import features
+from lerobot_neuraltouch.rl.gaussian import GaussianHead
+from lerobot_neuraltouch.rl.privileged import critic_state
+from lerobot_neuraltouch.rl.refiner import RefinerOutput
+from lerobot_neuraltouch.rl.replay import Segment
+from lerobot_neuraltouch.rl.teacher import ServoTeacher
+from lerobot_policy_neuraltouch.modeling_neuraltouch import NeuralTouchPolicy
+from lerobot_policy_neuraltouch.training.collect import SEED_STRIDE, make_env
+from lerobot_policy_neuraltouch.training.online.settings import PlaySettings
+from lerobot_policy_neuraltouch.training.student import Student
+
+Array = NDArray[np.float64]
+Weights = Mapping[str, Mapping[str, Tensor]]
+"""State dicts of the "refiner" and the Gaussian "head"."""
+
+
+@dataclass(frozen=True)
+class Ended:
+    """How one episode ended."""
+
+    task: str
+    success: bool
+    pos_error_m: float
+    steps: int
+    max_force_n: float
+    """Largest force on one finger [N]."""
+
+
+@dataclass(frozen=True)
+class Experience:
+    """What a worker delivers."""
+
+    segments: list[Segment]
+    ended: list[Ended]
+    env_steps: int
+    """Control steps simulated, the way in included."""
+
+
+@dataclass
+class Slot:
+    """One environment and the episode in it."""
+
+    env: gym.Env
+    task: features.Task
+    number: int
+    """Which of the training's environments this is: the source of its seeds."""
+    episodes: int = 0
+    explores: bool = False
+    observation: Mapping[str, Any] = field(default_factory=dict)
+    info: Mapping[str, Any] = field(default_factory=dict)
+    steps: int = 0
+    frames: list[dict[str, Any]] = field(default_factory=list)
+    """Of the running segment."""
+
+
+class Player:
+    """Plays for as long as it is asked to; episodes go on from one call to the next.
+
+    Args:
+        policy: Checkpoint that is being trained; its weights are replaced by `load`.
+        settings: What to play.
+        seed: Of the training.
+        worker: Number of this worker, from 0.
+    """
+
+    def __init__(self, policy: str | Path, settings: PlaySettings, *, seed: int, worker: int):
+        self._settings, self._seed = settings, seed
+        self._student = Student(policy, overrides=["--coarse.doubt=warn", "--replay=false"])
+        assert isinstance(self._student.policy, NeuralTouchPolicy)
+        self._policy = self._student.policy
+        self._policy.explorer = self._explore
+        self._head = GaussianHead(self._policy.config.hidden_size)
+        self._skills = {task: i for i, task in enumerate(self._policy.skills.tasks)}
+        self._teacher = ServoTeacher()
+        self._rng = np.random.default_rng([seed, worker])
+        torch.manual_seed(seed * SEED_STRIDE + worker)
+        self._slots = self._make_slots(worker)
+        self._squashed: dict[int, Array] = {}
+        self._segments: list[Segment] = []
+        self._ended: list[Ended] = []
+
+    def load(self, weights: Weights) -> None:
+        """Play with these weights from now on."""
+        self._policy.refiner.load_state_dict(dict(weights["refiner"]))
+        self._head.load_state_dict(dict(weights["head"]))
+
+    def play(self, num_steps: int, teacher_share: float) -> Experience:
+        """Play so many control steps in each environment.
+
+        Args:
+            num_steps: Per environment.
+            teacher_share: Probability that at a given step the teacher acts in the policy's place.
+        """
+        self._segments, self._ended = [], []
+        for slot in self._slots:
+            if not slot.observation:
+                self._begin(slot)
+        for _ in range(num_steps):
+            self._step(teacher_share)
+        for slot in self._slots:
+            self._close_segment(slot)
+        return Experience(self._segments, self._ended, num_steps * len(self._slots))
+
+    def close(self) -> None:
+        """Free the simulators."""
+        for slot in self._slots:
+            slot.env.close()
+
+    def _make_slots(self, worker: int) -> list[Slot]:
+        settings, slots = self._settings, []
+        starts = ["perturbed"] * settings.envs_per_task
+        starts += ["perception"] * settings.perception_envs_per_task
+        per_worker = len(starts) * len(settings.task_names)
+        for name in settings.task_names:
+            for start in starts:
+                env = make_env(
+                    name,
+                    start=start,
+                    split=settings.split,
+                    num_objects=settings.num_objects,
+                    noise=settings.noise,
+                    calibration="paper" if start == "perception" else "exact",
+                    randomisation=settings.randomisation,
+                )
+                number = worker * per_worker + len(slots)
+                slots.append(Slot(env, features.get_task(name, features.TASKS), number))
+        return slots
+
+    def _begin(self, slot: Slot) -> None:
+        seed = [self._seed, slot.number, slot.episodes]
+        rng = np.random.default_rng([*seed[:2], slot.episodes // self._settings.episodes_per_object])
+        options = {"object_index": int(rng.integers(self._settings.num_objects))}
+        episode_seed = int(np.random.default_rng(seed).integers(2**31))
+        slot.observation, slot.info = slot.env.reset(seed=episode_seed, options=options)
+        slot.explores = bool(self._rng.random() < self._settings.explore)
+        slot.episodes += 1
+        slot.steps, slot.frames = 0, []
+
+    def _step(self, teacher_share: float) -> None:
+        slots = self._slots
+        self._squashed.clear()
+        actions = self._student.act([s.observation for s in slots], [s.task.text for s in slots])
+        reports = self._policy.diagnostics
+        for i, (slot, action, report) in enumerate(zip(slots, actions, reports, strict=True)):
+            fine = i in self._squashed
+            if not fine:
+                self._close_segment(slot)
+            frame = self._frame(slot, report.servo_gain)
+            label = self._teacher.act(slot.info["privileged"])
+            frame["label"] = self._squash(slot, label)
+            if fine and self._rng.random() < teacher_share:
+                action, frame["action"] = label, frame["label"]
+            elif fine:
+                frame["action"] = self._squashed[i]
+            self._advance(slot, np.asarray(action, np.float32), frame if fine else None)
+
+    def _advance(
+        self, slot: Slot, action: NDArray[np.float32], frame: dict[str, Any] | None
+    ) -> None:
+        slot.observation, _, terminated, truncated, slot.info = slot.env.step(action)
+        slot.steps += 1
+        if frame is not None:
+            terms, weights = slot.info["reward_terms"], self._settings.reward
+            frame["reward"] = sum(weights[name] * terms[name] for name in weights)
+            slot.frames.append(frame)
+        if terminated or truncated:
+            self._close_segment(slot)
+            self._ended.append(
+                Ended(
+                    slot.task.name,
+                    bool(slot.info["is_success"]),
+                    float(slot.info["pos_error_m"]),
+                    slot.steps,
+                    float(slot.info["max_force_n"]),
+                )
+            )
+            self._begin(slot)
+
+    def _close_segment(self, slot: Slot) -> None:
+        """Deliver the running segment with the frame after its last step; the simulator's failures are left out."""
+        frames, slot.frames = slot.frames, []
+        if not frames or slot.info["failure"]:
+            return
+        last = self._frame(slot, frames[-1]["servo_gain"])
+        around = [*frames, last]
+        self._segments.append(
+            Segment(
+                self._skills[slot.task.text],
+                np.stack([frame["left"] for frame in around]),
+                np.stack([frame["right"] for frame in around]),
+                np.stack([frame["state"] for frame in around]),
+                np.stack([frame["privileged"] for frame in around]),
+                np.stack([frame["action"] for frame in frames]).astype(np.float32),
+                np.stack([frame["label"] for frame in frames]).astype(np.float32),
+                np.array([frame["reward"] for frame in frames], np.float32),
+            )
+        )
+
+    def _frame(self, slot: Slot, servo_gain: Array) -> dict[str, Any]:
+        pixels = slot.observation["pixels"]
+        return {
+            "left": pixels["tactile_left"][:, :, 0].copy(),
+            "right": pixels["tactile_right"][:, :, 0].copy(),
+            "state": np.asarray(slot.observation["agent_pos"], np.float32),
+            "privileged": critic_state(slot.info["privileged"], servo_gain),
+            "servo_gain": servo_gain,
+        }
+
+    def _squash(self, slot: Slot, action: Array) -> Array:
+        distance = torch.as_tensor(slot.observation["agent_pos"][6:7], dtype=torch.float64)
+        return self._policy.scale.from_si(torch.as_tensor(action)[None], distance)[0].numpy()
+
+    def _explore(self, output: RefinerOutput, rows: list[int]) -> Tensor:
+        """The policy's own actions, or draws around them in the episodes that explore; remembers them."""
+        explores = torch.tensor([self._slots[i].explores for i in rows])
+        drawn, _ = self._head(output)
+        squashed = torch.where(explores[:, None], drawn, output.action)
+        self._squashed.update(zip(rows, squashed.double().numpy(), strict=True))
+        return squashed

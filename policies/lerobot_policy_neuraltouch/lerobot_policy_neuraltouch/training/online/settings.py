@@ -1,0 +1,167 @@
+"""Settings of `neuraltouch train-refiner`. SI units: metres, radians, seconds."""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from lerobot_neuraltouch import features
+
+ROLLOUTS = ("inline", "process", "ray")
+
+
+def reward_weights() -> dict[str, float]:
+    """Weights of the environments' reward terms; an ending is not rewarded: at rest, the pose goes on to cost."""
+    return {"position": 1.0, "angle": 1.0, "press": 0.5, "force": 0.5, "effort": 0.02}
+
+
+@dataclass(frozen=True, kw_only=True)
+class PlaySettings:
+    """How experience is gathered."""
+
+    task: str = ",".join(features.TASKS)
+    """Tasks, comma-separated; the policy needs a skill for each."""
+    envs_per_task: int = 2
+    """Episodes of each task side by side in one worker, from perturbed starts."""
+    perception_envs_per_task: int = 0
+    """As many more that begin at a stand-off with the paper's camera error: dear, most of their steps are the way in."""
+    split: str = "train"
+    """Objects to take: train | val | test."""
+    num_objects: int = 2000
+    """Number of different objects per task."""
+    episodes_per_object: int = 4
+    """Episodes in a row on one object, because making an object takes as long as thirty steps."""
+    randomisation: str = "nominal"
+    """What of the hand is drawn anew per episode: none | nominal | wide."""
+    noise: str = "nominal"
+    """Noise of the sensors: nominal | off."""
+    explore: float = 0.3
+    """Share of episodes whose actions are drawn from the squashed Gaussian; the others follow its mean."""
+    reward: dict[str, float] = field(default_factory=reward_weights)
+    """Weights of the environments' reward terms."""
+
+    @property
+    def task_names(self) -> list[str]:
+        """The tasks by name."""
+        return [name.strip() for name in self.task.split(",")]
+
+    def __post_init__(self) -> None:
+        for name in self.task_names:
+            features.get_task(name, features.TASKS)
+        if self.envs_per_task + self.perception_envs_per_task < 1:
+            raise ValueError("envs_per_task and perception_envs_per_task must not both be 0.")
+        if self.episodes_per_object < 1 or self.num_objects < 1:
+            raise ValueError("episodes_per_object and num_objects must be at least 1.")
+        if not 0.0 <= self.explore <= 1.0:
+            raise ValueError(f"explore is a probability, got {self.explore}.")
+
+
+@dataclass(frozen=True, kw_only=True)
+class LearnSettings:
+    """How the refiner learns from experience."""
+
+    batch_size: int = 128
+    """Steps per update."""
+    updates_per_step: float = 0.05
+    """Updates per environment step."""
+    lr: float = 1e-3
+    """Learning rate of the actor, annealed to a twentieth along a cosine."""
+    critic_lr: float = 3e-4
+    """Learning rate of the critics and of the temperature."""
+    imitation: float = 1.0
+    """Weight of the teacher's actions; 0 is reinforcement learning from scratch."""
+    imitation_beta: float = 0.2
+    """Their loss is quadratic below this error, linear above (1 is the fine phase's limit)."""
+    reinforcement: float = 0.3
+    """Weight of the critics' judgement in the actor's loss, in units of their mean size; 0 is imitation alone."""
+    imitation_only: float = 0.5
+    """Share of the environment steps after which the critics begin to learn; they are listened to a twentieth later."""
+    discount: float = 0.95
+    """Per control step."""
+    target_entropy: float = -18.0
+    """Of the squashed action; seven components with a standard deviation of about 0.02."""
+    num_critics: int = 2
+    """Critics; the lowest counts."""
+    critic_hidden: int = 256
+    """Width of their two hidden layers."""
+    average: float = 0.995
+    """The players' and the saved refiner are means over about 1 / (1 - average) updates."""
+    history_dropout: float = 0.2
+    """Share of samples whose past is hidden from the actor."""
+    descriptor_noise: float = 0.05
+    """Noise added to descriptors, relative to their standard deviation."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class NetworkSettings:
+    """Sizes of a refiner that is made anew; see `NeuralTouchConfig`."""
+
+    condition_on_descriptor: bool = True
+    """False trains the ablation without the descriptor (NDF + RL-Touch)."""
+    history_length: int = 4
+    """States in the proprioception; 1 is the ablation without memory."""
+    history_stride: int = 2
+    """Control steps between them."""
+    pooling: int = 2
+    """The convolutions see means of so many by so many pixels."""
+    channels: list[int] = field(default_factory=lambda: [16, 32, 64])
+    """Channels after each stride-2 convolution."""
+    touch_features: int = 128
+    """Features per finger."""
+    hidden_size: int = 256
+    """Width of the trunk."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainRefinerConfig:
+    """Train the refiner online: a privileged teacher is imitated first, then reinforcement learning goes on from there.
+
+    Every simulated control step counts as an environment step, the teacher's and the way in included.
+    """
+
+    policy: str = ""
+    """Checkpoint that gives field, skills and settings; default: the shipped one."""
+    keep_refiner: bool = False
+    """Go on with that checkpoint's refiner instead of a new one."""
+    output: Path = Path("outputs/train_refiner")
+    """Folder: checkpoints/{last,best}/pretrained_model, learning_curve.csv, log.csv, config.json."""
+    resume: bool = False
+    """Go on where the training in `output` was interrupted."""
+    env_steps: int = 1_000_000
+    """Environment steps in all."""
+    teacher_steps: int = 40_000
+    """Over so many environment steps the teacher's share of the actions falls from all to `teacher_share`."""
+    teacher_share: float = 0.05
+    """Share of actions that remain the teacher's (DAgger's beta)."""
+    rollout: str = "process"
+    """Where episodes are played: inline (in this process) | process | ray (on a cluster; needs the extra `ray`)."""
+    num_workers: int = 1
+    """Players with rollout=process or ray."""
+    chunk: int = 60
+    """Control steps of each environment between two deliveries."""
+    capacity: int = 250_000
+    """Frames in memory, 8.5 kB each; they are kept as files in the output folder."""
+    eval_every: int = 50_000
+    """Environment steps between evaluations on validation objects."""
+    eval_episodes: int = 10
+    """Episodes per task of an evaluation."""
+    save_every: int = 10_000
+    """Environment steps between checkpoints that a training can be resumed from."""
+    seed: int = 0
+    """Of weights, objects, starts and draws. What workers do depends on timing as well, so that figures repeat within their
+    spread only."""
+    device: str = "cpu"
+    """Where to learn; players always use the processor."""
+    threads: int = 1
+    """Threads of the learner on the processor."""
+    play: PlaySettings = field(default_factory=PlaySettings)
+    """How experience is gathered."""
+    learn: LearnSettings = field(default_factory=LearnSettings)
+    """How the refiner learns from it."""
+    network: NetworkSettings = field(default_factory=NetworkSettings)
+    """Its sizes."""
+
+    def __post_init__(self) -> None:
+        if self.rollout not in ROLLOUTS:
+            raise ValueError(f"Unknown rollout '{self.rollout}'. Available: {', '.join(ROLLOUTS)}.")
+        for name in ("env_steps", "num_workers", "chunk", "eval_every", "save_every"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"{name} must be at least 1, got {getattr(self, name)}.")

@@ -1,0 +1,197 @@
+"""Online training of the refiner: what the parts see, what is kept, and the command from beginning to resumption."""
+
+import csv
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from lerobot_neuraltouch.rl.privileged import PRIVILEGED_SIZE
+from lerobot_neuraltouch.rl.replay import Replay, Segment
+from lerobot_policy_neuraltouch.training.online.learner import Learner
+from lerobot_policy_neuraltouch.training.online.settings import (
+    LearnSettings,
+    NetworkSettings,
+    PlaySettings,
+    TrainRefinerConfig,
+)
+from lerobot_policy_neuraltouch.training.online.trainer import LEARNING_CURVE, train
+from lerobot_policy_neuraltouch.training.student import Student
+from tests.plugins.policy_world import small_policy, write_checkpoint
+
+SMALL = {"pooling": 4, "channels": [4, 8], "history_length": 2}
+
+
+def filled_memory(steps: int = 40) -> Replay:
+    """A memory in which the left picture's brightness asks for the first action's value."""
+    memory, rng = Replay(400, 64), np.random.default_rng(0)
+    for number in range(6):
+        level = rng.uniform(-1, 1, steps + 1).astype(np.float32)
+        pictures = np.broadcast_to(
+            (127 + 100 * level)[:, None, None].astype(np.uint8), (steps + 1, 64, 64)
+        )
+        label = np.zeros((steps, 7), np.float32)
+        label[:, 0] = 0.5 * level[:-1]
+        memory.add(
+            Segment(
+                skill=number % 2,
+                left=pictures,
+                right=pictures,
+                state=np.zeros((steps + 1, 7), np.float32),
+                privileged=rng.normal(size=(steps + 1, PRIVILEGED_SIZE)).astype(np.float32),
+                action=rng.uniform(-1, 1, (steps, 7)).astype(np.float32),
+                label=label,
+                reward=-rng.random(steps).astype(np.float32),
+            )
+        )
+    return memory
+
+
+def learner(**changes: Any) -> Learner:
+    torch.manual_seed(0)
+    settings = LearnSettings(batch_size=32, critic_hidden=16, **changes)
+    return Learner(small_policy(**SMALL), filled_memory(), settings, seed=0)
+
+
+def test_imitation_learns_what_the_teacher_shows() -> None:
+    trained = learner(imitation_only=1.0, average=0.9, history_dropout=0.0)
+    errors = [trained.learn(0.0)["imitation"] for _ in range(150)]
+    assert np.mean(errors[-10:]) < 0.3 * np.mean(errors[:5])
+
+
+def test_the_saved_refiner_is_the_mean_of_the_trained_ones() -> None:
+    trained = learner(imitation_only=1.0, average=0.9)
+    seen = []
+    for _ in range(3):
+        trained.learn(0.0)
+        seen.append(trained.policy.refiner.action.weight.detach().clone())
+    # kept shares 0, 1/11 and 2/12, by hand
+    mean = seen[0].lerp(seen[1], 10 / 11).lerp(seen[2], 10 / 12)
+    torch.testing.assert_close(dict(trained.weights()["refiner"])["action.weight"], mean)
+
+
+def test_critics_see_the_truth_and_no_pictures_and_the_actor_the_reverse() -> None:
+    algorithm = learner().algorithm
+    batch = next(learner()._batches(successors=True))["state"]
+    for tensor in batch.values():
+        if tensor.is_floating_point():
+            tensor.requires_grad_()
+    algorithm._critic_forward(batch, torch.zeros(32, 7)).sum().backward()
+    assert batch["privileged"].grad is not None and batch["left"].grad is None
+    batch["privileged"].grad = None
+    algorithm.actor(batch)[0].sum().backward()
+    assert batch["privileged"].grad is None and batch["left"].grad is not None
+
+
+def test_critics_are_heard_only_after_they_have_learned() -> None:
+    trained = learner(imitation_only=0.5)
+    critic = trained.algorithm.critic_ensemble.critics[0].output_layer.weight
+    before = critic.detach().clone()
+    trained.learn(0.4)
+    torch.testing.assert_close(critic, before, rtol=0, atol=0)
+    trained.learn(0.52)
+    assert trained.algorithm.reinforcement == 0.0 and not torch.equal(critic, before)
+    trained.learn(0.575)
+    assert trained.algorithm.reinforcement == pytest.approx(0.5 * trained.settings.reinforcement)
+
+
+def test_critics_value_what_the_reward_says() -> None:
+    """With a reward of -1 per step for ever, everything is worth -1 / (1 - 0.5) = -2."""
+    trained = learner(imitation_only=0.0, discount=0.5, critic_lr=3e-3)
+    trained.memory._reward[:] = -1.0
+    trained.algorithm.log_alpha.data.fill_(-20.0)
+    for _ in range(300):
+        trained.learn(0.01)
+    batch = next(trained._batches(successors=True))
+    value = trained.algorithm._critic_forward(batch["state"], batch["action"])
+    np.testing.assert_allclose(value.detach().numpy(), -2.0, atol=0.3)
+
+
+def test_a_learner_goes_on_where_it_was_saved(tmp_path: Path) -> None:
+    trained = learner(imitation_only=0.2)
+    for progress in (0.1, 0.3, 0.6):
+        trained.learn(progress)
+    trained.save(tmp_path, {"env_steps": 120})
+    again = learner(imitation_only=0.2)
+    assert again.load(tmp_path)["env_steps"] == 120 and again.updates == 3
+    for part in ("actor", "critic_ensemble", "critic_target"):
+        old = getattr(trained.algorithm, part).state_dict()
+        for name, value in getattr(again.algorithm, part).state_dict().items():
+            torch.testing.assert_close(value, old[name], rtol=0, atol=0)
+    moments = again.algorithm.optimizers["actor"].state_dict()["state"]
+    assert max(int(state["step"]) for state in moments.values()) == 3
+
+
+def config(folder: Path, **changes: Any) -> TrainRefinerConfig:
+    """A training of seconds: two tasks, one environment each."""
+    settings: dict[str, Any] = {
+        "policy": str(folder / "policy"),
+        "output": folder / "training",
+        "rollout": "inline",
+        "env_steps": 80,
+        "teacher_steps": 40,
+        "chunk": 20,
+        "capacity": 400,
+        "eval_every": 1000,
+        "eval_episodes": 0,
+        "play": PlaySettings(
+            task="RefineMugRim,RefineBottleHead", envs_per_task=1, num_objects=1
+        ),
+        "learn": LearnSettings(batch_size=8, updates_per_step=0.1, imitation_only=0.5),
+        "network": NetworkSettings(**SMALL, hidden_size=16, touch_features=8),
+    }
+    return TrainRefinerConfig(**(settings | changes))
+
+
+def rows(path: Path) -> list[dict[str, str]]:
+    with path.open() as file:
+        return list(csv.DictReader(file))
+
+
+def test_a_training_gives_a_policy_that_acts_and_goes_on(tmp_path: Path) -> None:
+    write_checkpoint(tmp_path / "policy")
+    last = train(config(tmp_path))
+    policy = Student(last).policy
+    assert policy.config.pooling == 4 and policy.config.history_length == 2
+    with pytest.raises(ValueError, match="--resume=true goes on with it"):
+        train(config(tmp_path))
+    changed = config(tmp_path, env_steps=160, resume=True)
+    train(changed)
+    counters = (last.parent / "training_state" / "counters.json").read_text()
+    assert '"env_steps": 160' in counters and '"starts": 2' in counters
+    assert '"updates": 16' in counters
+
+
+def test_what_cannot_be_trained_is_explained(tmp_path: Path) -> None:
+    write_checkpoint(tmp_path / "policy")
+    with pytest.raises(ValueError, match="no skill for 'Grasp the bolt by its head'"):
+        train(config(tmp_path, play=PlaySettings(task="RefineBoltHead")))
+    with pytest.raises(ValueError, match="no training to resume"):
+        train(config(tmp_path, resume=True))
+    with pytest.raises(ValueError, match="is no policy checkpoint"):
+        train(config(tmp_path, policy=str(tmp_path / "nothing")))
+    with pytest.raises(ValueError, match="Unknown rollout 'cloud'. Available: inline, process, ray"):
+        config(tmp_path, rollout="cloud")
+    with pytest.raises(ValueError, match="Unknown task 'RefineSpoon'"):
+        PlaySettings(task="RefineSpoon")
+    assert not (tmp_path / "training" / "checkpoints").exists()
+
+
+@pytest.mark.slow
+def test_workers_in_processes_play_and_validation_is_noted(tmp_path: Path) -> None:
+    write_checkpoint(tmp_path / "policy")
+    train(config(tmp_path, rollout="process", num_workers=2, eval_every=40, eval_episodes=1))
+    curve = rows(tmp_path / "training" / LEARNING_CURVE)
+    assert float(curve[-1]["env_steps"]) >= 80
+    assert {"mug_rim_pos_mm_mean", "bottle_head_success"} <= set(curve[-1])
+    assert (tmp_path / "training" / "checkpoints" / "best" / "pretrained_model").exists()
+
+
+@pytest.mark.slow
+def test_a_ray_cluster_plays_as_well(tmp_path: Path) -> None:
+    pytest.importorskip("ray")
+    write_checkpoint(tmp_path / "policy")
+    last = train(config(tmp_path, rollout="ray", num_workers=2))
+    assert (last / "model.safetensors").exists()
