@@ -133,9 +133,7 @@ class Replay:
         self._next = rows.stop % self.capacity
         self._filled = max(self._filled, rows.stop)
 
-    def sample(
-        self, batch: int, deltas: Sequence[int], rng: np.random.Generator
-    ) -> Transitions:
+    def sample(self, batch: int, deltas: Sequence[int], rng: np.random.Generator) -> Transitions:
         """Draw steps, each remembered one with the same probability.
 
         Args:

@@ -8,9 +8,11 @@ import yaml
 from lerobot.configs.train import TrainPipelineConfig
 
 from lerobot_policy_neuraltouch import NeuralTouchConfig
+from lerobot_policy_neuraltouch.training.online.settings import TrainRefinerConfig
 
 ROOT = Path(__file__).parents[2]
 CONFIGS = sorted((ROOT / "configs").glob("train_neuraltouch*.yaml"))
+ONLINE = sorted((ROOT / "configs").glob("train_r*.yaml"))
 
 
 @pytest.mark.parametrize("path", CONFIGS, ids=lambda path: path.stem)
@@ -25,6 +27,23 @@ def test_training_configurations_load(path: Path) -> None:
         )
     )
     assert not list(_repeated(written, defaults))
+
+
+@pytest.mark.parametrize("path", ONLINE, ids=lambda path: path.stem)
+def test_configurations_of_online_training_load(path: Path) -> None:
+    draccus.parse(TrainRefinerConfig, config_path=path, args=[])
+    written = yaml.safe_load(path.read_text())
+    assert not list(_repeated(written, draccus.encode(TrainRefinerConfig())))
+
+
+def test_the_ablation_without_descriptor_differs_in_nothing_else() -> None:
+    ours, ablation = (
+        yaml.safe_load((ROOT / "configs" / f"{name}.yaml").read_text())
+        for name in ("train_refiner", "train_rl_touch")
+    )
+    assert ablation.pop("network") == {"condition_on_descriptor": False}
+    assert ablation.pop("output") == "outputs/train_rl_touch"
+    assert ablation == ours
 
 
 def _repeated(written: dict, defaults: dict, prefix: str = ""):

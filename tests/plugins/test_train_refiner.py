@@ -10,6 +10,7 @@ import torch
 
 from lerobot_neuraltouch.rl.privileged import PRIVILEGED_SIZE
 from lerobot_neuraltouch.rl.replay import Replay, Segment
+from lerobot_policy_neuraltouch.bench.sample_efficiency import LEARNING_CURVE
 from lerobot_policy_neuraltouch.training.online.learner import Learner
 from lerobot_policy_neuraltouch.training.online.settings import (
     LearnSettings,
@@ -17,7 +18,7 @@ from lerobot_policy_neuraltouch.training.online.settings import (
     PlaySettings,
     TrainRefinerConfig,
 )
-from lerobot_policy_neuraltouch.training.online.trainer import LEARNING_CURVE, train
+from lerobot_policy_neuraltouch.training.online.trainer import train
 from lerobot_policy_neuraltouch.training.student import Student
 from tests.plugins.policy_world import small_policy, write_checkpoint
 
@@ -136,9 +137,7 @@ def config(folder: Path, **changes: Any) -> TrainRefinerConfig:
         "capacity": 400,
         "eval_every": 1000,
         "eval_episodes": 0,
-        "play": PlaySettings(
-            task="RefineMugRim,RefineBottleHead", envs_per_task=1, num_objects=1
-        ),
+        "play": PlaySettings(task="RefineMugRim,RefineBottleHead", envs_per_task=1, num_objects=1),
         "learn": LearnSettings(batch_size=8, updates_per_step=0.1, imitation_only=0.5),
         "network": NetworkSettings(**SMALL, hidden_size=16, touch_features=8),
     }
@@ -172,7 +171,9 @@ def test_what_cannot_be_trained_is_explained(tmp_path: Path) -> None:
         train(config(tmp_path, resume=True))
     with pytest.raises(ValueError, match="is no policy checkpoint"):
         train(config(tmp_path, policy=str(tmp_path / "nothing")))
-    with pytest.raises(ValueError, match="Unknown rollout 'cloud'. Available: inline, process, ray"):
+    with pytest.raises(
+        ValueError, match="Unknown rollout 'cloud'. Available: inline, process, ray"
+    ):
         config(tmp_path, rollout="cloud")
     with pytest.raises(ValueError, match="Unknown task 'RefineSpoon'"):
         PlaySettings(task="RefineSpoon")

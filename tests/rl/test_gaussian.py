@@ -11,7 +11,9 @@ BATCH, HIDDEN = 5, 8
 
 def output(mean: float) -> RefinerOutput:
     means = torch.full((BATCH, 7), mean)
-    return RefinerOutput(torch.tanh(means), means, torch.randn(BATCH, HIDDEN), torch.zeros(BATCH, 7))
+    return RefinerOutput(
+        torch.tanh(means), means, torch.randn(BATCH, HIDDEN), torch.zeros(BATCH, 7)
+    )
 
 
 def test_the_density_is_that_of_a_normal_distribution_squashed() -> None:
@@ -23,7 +25,9 @@ def test_the_density_is_that_of_a_normal_distribution_squashed() -> None:
         action, log_density = head(given)
         std = head.log_std(given.hidden).exp()
         known = TransformedDistribution(Normal(given.mean, std), [TanhTransform()])
-        torch.testing.assert_close(log_density, known.log_prob(action).sum(-1), rtol=1e-3, atol=1e-3)
+        torch.testing.assert_close(
+            log_density, known.log_prob(action).sum(-1), rtol=1e-3, atol=1e-3
+        )
 
 
 def test_far_out_the_density_stays_finite() -> None:

@@ -28,7 +28,6 @@ from lerobot_policy_neuraltouch.motion import Feel
 from lerobot_policy_neuraltouch.shipped import shipped_parts
 from lerobot_policy_neuraltouch.skills import Skill, SkillSet
 
-
 Explorer = Callable[[RefinerOutput, list[int]], Tensor]
 """Squashed actions, shape (batch, 7), in place of the refiner's own, given its output and the environments' numbers."""
 

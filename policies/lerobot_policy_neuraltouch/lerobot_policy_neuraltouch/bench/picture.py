@@ -10,6 +10,10 @@ import numpy as np
 from lerobot_policy_neuraltouch.bench import paper
 
 _NAMES = {"ndf": "NDF", "rl_touch": "NDF + RL-Touch", "neuraltouch": "NeuralTouch"}
+_PAPER_RANGE_MM = (
+    min(paper.TABLE1_POSITION_MM["neuraltouch"].values()),
+    max(paper.TABLE1_POSITION_MM["neuraltouch"].values()),
+)
 _COLOURS = {"ndf": "tab:gray", "rl_touch": "tab:orange", "neuraltouch": "tab:blue"}
 
 
@@ -58,3 +62,27 @@ def _bars(
 
 def _short(value: float) -> str:
     return f"{value:.2g}"
+
+
+def draw_sample_efficiency(rows: Sequence[Mapping[str, Any]], output: Path) -> Path:
+    """Mean position error of each contact against environment steps, on logarithmic axes."""
+    figure = matplotlib.figure.Figure(figsize=(6.4, 4.2), layout="constrained")
+    axes = figure.subplots()
+    steps = [row["env_steps"] for row in rows]
+    for column in (name for name in rows[0] if name.endswith("_pos_mm_mean")):
+        errors = [row[column] for row in rows]
+        axes.plot(
+            steps, errors, marker="o", markersize=3, label=column.removesuffix("_pos_mm_mean")
+        )
+    axes.axhspan(*_PAPER_RANGE_MM, color="tab:gray", alpha=0.2, label="the paper, after 80 million")
+    axes.set(
+        yscale="log",
+        xlabel="environment steps",
+        ylabel="mean position error [mm]",
+        title="Validation objects, perturbed starts",
+    )
+    axes.grid(alpha=0.3)
+    axes.legend(fontsize=8)
+    output.parent.mkdir(parents=True, exist_ok=True)
+    figure.savefig(output, dpi=150)
+    return output

@@ -31,7 +31,7 @@ class Table1Config:
 
     method: str = "ndf,neuraltouch"
     """Methods, comma-separated: ndf | rl_touch | neuraltouch."""
-    feature: str = "mug_rim,bottle_head"
+    feature: str = ",".join(task.feature for task in features.TASKS.values())
     """Contact features, comma-separated."""
     num_episodes: int = 100
     """Episodes per method and feature."""

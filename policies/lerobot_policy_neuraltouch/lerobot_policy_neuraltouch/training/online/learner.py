@@ -106,9 +106,7 @@ class Learner:
         tensors = load_file(folder / "learner.safetensors", device=self._device)
 
         def part(name: str) -> dict[str, Tensor]:
-            return {
-                k.removeprefix(name): v for k, v in tensors.items() if k.startswith(name)
-            }
+            return {k.removeprefix(name): v for k, v in tensors.items() if k.startswith(name)}
 
         self.algorithm.actor.load_state_dict(part("actor."))
         self.averaged.load_state_dict(part("averaged."))

@@ -141,7 +141,9 @@ class Player:
 
     def _begin(self, slot: Slot) -> None:
         seed = [self._seed, slot.number, slot.episodes]
-        rng = np.random.default_rng([*seed[:2], slot.episodes // self._settings.episodes_per_object])
+        rng = np.random.default_rng(
+            [*seed[:2], slot.episodes // self._settings.episodes_per_object]
+        )
         options = {"object_index": int(rng.integers(self._settings.num_objects))}
         episode_seed = int(np.random.default_rng(seed).integers(2**31))
         slot.observation, slot.info = slot.env.reset(seed=episode_seed, options=options)

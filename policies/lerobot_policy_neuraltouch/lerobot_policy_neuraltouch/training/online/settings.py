@@ -122,7 +122,7 @@ class TrainRefinerConfig:
     keep_refiner: bool = False
     """Go on with that checkpoint's refiner instead of a new one."""
     output: Path = Path("outputs/train_refiner")
-    """Folder: checkpoints/{last,best}/pretrained_model, learning_curve.csv, log.csv, config.json."""
+    """Folder: checkpoints/{last,best}/pretrained_model, learning_curve.csv, log.csv, train_refiner.json."""
     resume: bool = False
     """Go on where the training in `output` was interrupted."""
     env_steps: int = 1_000_000

@@ -18,6 +18,7 @@ from tqdm import tqdm
 from lerobot_neuraltouch import features
 from lerobot_neuraltouch.rl.replay import Replay
 from lerobot_policy_neuraltouch.bench.outcomes import play, summary
+from lerobot_policy_neuraltouch.bench.sample_efficiency import LEARNING_CURVE
 from lerobot_policy_neuraltouch.checkpoint import assemble, save_checkpoint
 from lerobot_policy_neuraltouch.modeling_neuraltouch import NeuralTouchPolicy
 from lerobot_policy_neuraltouch.shipped import shipped_path
@@ -28,7 +29,8 @@ from lerobot_policy_neuraltouch.training.online.rollout import make_rollout
 from lerobot_policy_neuraltouch.training.online.settings import TrainRefinerConfig
 from lerobot_policy_neuraltouch.training.student import Student
 
-LEARNING_CURVE = "learning_curve.csv"
+TRAINING_CONFIG = "train_refiner.json"
+"""The settings, beside the learning curve in the output folder and in its checkpoints."""
 _RECENT = 100
 """Episodes behind the progress bar's success rate."""
 _LOG_EVERY_S = 30.0
@@ -86,7 +88,7 @@ class Trainer:
         """Train to the end; an interruption loses what came after the last checkpoint."""
         config, counters = self.config, self.counters
         self.folder.mkdir(parents=True, exist_ok=True)
-        (self.folder / "config.json").write_text(json.dumps(draccus.encode(config), indent=2))
+        (self.folder / TRAINING_CONFIG).write_text(json.dumps(draccus.encode(config), indent=2))
         # Workers of a resumed training are new ones: they draw other episodes than those before them.
         first_worker = int(counters["starts"]) * config.num_workers
         counters["starts"] += 1
@@ -94,7 +96,9 @@ class Trainer:
         rollout = make_rollout(config, self._last / "pretrained_model", first_worker)
         self._clock = time.monotonic() - counters["wall_s"]
         try:
-            with tqdm(total=config.env_steps, initial=int(counters["env_steps"]), unit="step") as bar:
+            with tqdm(
+                total=config.env_steps, initial=int(counters["env_steps"]), unit="step"
+            ) as bar:
                 rollout.publish(self.learner.weights(), self._teacher_share())
                 while counters["env_steps"] < config.env_steps:
                     before = counters["env_steps"]
@@ -159,6 +163,7 @@ class Trainer:
         self.policy.refiner.load_state_dict(dict(self.learner.weights()["refiner"]))
         save_checkpoint(self.policy, fresh / "pretrained_model")
         self.policy.refiner.load_state_dict(current)
+        self._add_records(fresh / "pretrained_model")
         self.learner.save(fresh / "training_state", self.counters)
         old = self._last.with_name(".old")
         shutil.rmtree(old, ignore_errors=True)
@@ -167,8 +172,16 @@ class Trainer:
         fresh.rename(self._last)
         shutil.rmtree(old, ignore_errors=True)
 
+    def _add_records(self, model: Path) -> None:
+        """Put beside the weights how they came about."""
+        for name in (LEARNING_CURVE, TRAINING_CONFIG):
+            if (self.folder / name).exists():
+                shutil.copyfile(self.folder / name, model / name)
+
     def _wall_s(self) -> float:
-        return time.monotonic() - self._clock if hasattr(self, "_clock") else self.counters["wall_s"]
+        return (
+            time.monotonic() - self._clock if hasattr(self, "_clock") else self.counters["wall_s"]
+        )
 
     def _evaluate(self) -> None:
         """Play validation objects with the saved policy; keep it if it is the best so far."""
@@ -198,6 +211,7 @@ class Trainer:
             best = self._last.with_name("best")
             shutil.rmtree(best, ignore_errors=True)
             shutil.copytree(model, best / "pretrained_model")
+            self._add_records(best / "pretrained_model")
 
     def _log(self) -> None:
         if self._wall_s() - self._logged_s < _LOG_EVERY_S:
