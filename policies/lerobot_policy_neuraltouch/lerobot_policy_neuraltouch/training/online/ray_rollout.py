@@ -1,5 +1,6 @@
 """Players on a Ray cluster. Needs the extra `ray`."""
 
+import importlib
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,7 @@ class RayRollout(Rollout):
 
     def __init__(self, config: TrainRefinerConfig, policy: Path, first_worker: int):
         try:
-            import ray
+            ray: Any = importlib.import_module("ray")
         except ModuleNotFoundError as error:
             raise ValueError(
                 "--rollout=ray needs Ray: install lerobot_policy_neuraltouch[ray]."
