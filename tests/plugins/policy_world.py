@@ -38,7 +38,7 @@ def make_made_skill(
     generator = torch.Generator().manual_seed(len(task))
     count = 1 + num_conditions
     up = torch.eye(4).repeat(replay_length, 1, 1)
-    up[:, 2, 3] = -0.001 * torch.arange(1, replay_length + 1)
+    up[:, 2, 3] = 0.001 * torch.arange(1, replay_length + 1)
     spec = SkillSpec(
         task=task,
         feature="mug_rim" if task == RIM else "bottle_head",
@@ -55,7 +55,7 @@ def make_made_skill(
         poses=torch.eye(4).repeat(count, 1, 1),
         opening=torch.tensor(0.044),
         finger_distance=torch.tensor(0.0),
-        replay_poses=up,
+        replay_motion=up,
         replay_fingers=torch.full((replay_length,), -0.004),
     )
     return Skill(spec, tensors)

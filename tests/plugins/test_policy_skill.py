@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from lerobot_neuraltouch import features, se3
+from lerobot_neuraltouch import features, replay, se3
 from lerobot_neuraltouch.features import Phase
 from lerobot_neuraltouch.ndf.checkpoint import save_ndf
 from lerobot_policy_neuraltouch.demonstration import read_episode
@@ -74,8 +74,8 @@ def test_a_skill_holds_what_the_demonstration_showed(first: Path) -> None:
     assert float(skill.finger_distance) == pytest.approx(MEASURED)
     assert float(skill.opening) == pytest.approx(MEASURED + 0.004 + 0.040)
     assert torch.allclose(skill.replay_fingers, torch.full((3,), SET_POINT - MEASURED))
-    # The tcp points down, so up is its -z.
-    assert torch.allclose(skill.replay_poses[:, 2, 3], -0.001 * torch.arange(1, 4), atol=1e-6)
+    # Up is up, although the tcp points down.
+    assert torch.allclose(skill.replay_motion[:, 2, 3], 0.001 * torch.arange(1, 4), atol=1e-6)
     assert skill.target.abs().sum() > 0
 
 
@@ -142,10 +142,10 @@ def test_a_folder_without_dataset_is_named(tmp_path: Path) -> None:
 def test_the_made_up_lift_goes_up_in_base() -> None:
     T_base_grasp = se3.from_rotvec_pose(np.array([0.1, 0.2, 0.3, 2.0, 1.0, 0.5]))
     lift = LiftConfig()
-    replay = lift_replay(T_base_grasp, lift)
-    rise = (T_base_grasp @ replay.T_grasp_tcp)[:, :3, 3] - T_base_grasp[:3, 3]
+    made_up = lift_replay(lift)
+    rise = replay.poses_from(T_base_grasp, made_up.motion)[:, :3, 3] - T_base_grasp[:3, 3]
     assert np.allclose(rise[:, :2], 0.0, atol=1e-12)
     assert np.allclose(rise[: lift.squeeze_steps, 2], 0.0, atol=1e-12)
     assert rise[-1, 2] == pytest.approx(lift.height_m)
     assert np.diff(rise[:, 2]).max() <= lift.speed / features.CONTROL_HZ + 1e-12
-    assert replay.finger_changes[-1] == -lift.squeeze_m
+    assert made_up.finger_changes[-1] == -lift.squeeze_m

@@ -16,7 +16,7 @@ from lerobot_policy_neuraltouch.settings import (
     WristCamera,
 )
 
-FORMAT_VERSION = 2
+FORMAT_VERSION = 3
 """Raised when checkpoints of earlier versions can no longer be read."""
 
 REFINERS = ("learned", "none")

@@ -88,7 +88,7 @@ class Episode:
             self.replay = ReplayMotion(
                 feel.T_base_tcp,
                 feel.finger_distance,
-                self.skill.replay_poses[:length].double().cpu().numpy(),
+                self.skill.replay_motion[:length].double().cpu().numpy(),
                 self.skill.replay_fingers[:length].double().cpu().numpy(),
                 self.fine.set_point,
             )

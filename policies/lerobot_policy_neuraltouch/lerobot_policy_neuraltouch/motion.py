@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.spatial.transform import Rotation
 
-from lerobot_neuraltouch import features, se3
+from lerobot_neuraltouch import features, replay, se3
 from lerobot_policy_neuraltouch.settings import CoarseSettings
 
 Array = NDArray[np.float64]
@@ -134,8 +134,8 @@ class ReplayMotion:
     """Refined grasp (4, 4)."""
     grasp_finger_distance: float
     """Measured at the refined grasp [m]."""
-    poses: Array
-    """T_grasp_tcp after each step (L, 4, 4)."""
+    motion: Array
+    """Displacement of the tcp from the grasp after each step, see `lerobot_neuraltouch.replay`, (L, 4, 4)."""
     fingers: Array
     """Set point less the distance measured at the grasp [m], (L,)."""
     set_point: float
@@ -144,19 +144,24 @@ class ReplayMotion:
     """Commanded speed per remaining distance [1/s]; a little below one over the control period."""
     index: int = field(default=0, init=False)
     done: bool = field(default=False, init=False)
+    _poses: Array = field(init=False)
+    """T_base_tcp after each step (L, 4, 4)."""
+
+    def __post_init__(self) -> None:
+        self._poses = replay.poses_from(self.T_base_grasp, self.motion)
 
     def step(self, feel: Feel) -> tuple[Array, float]:
         """Twist (6,) and finger set point [m] of this step."""
-        last = len(self.poses) - 1
+        last = len(self._poses) - 1
         if last < 0:
             self.done = True
         if self.done:
             return np.zeros(6), self.set_point
         at = min(self.index, last)
         self.index += 1
-        gap = pose_gap(feel.T_base_tcp, self.T_base_grasp @ self.poses[at])
+        gap = pose_gap(feel.T_base_tcp, self._poses[at])
         self.set_point = self.grasp_finger_distance + float(self.fingers[at])
         arrived = np.linalg.norm(gap[:3]) < 5e-4 and np.linalg.norm(gap[3:]) < 5e-3
-        self.done = at == last and (bool(arrived) or self.index > 2 * len(self.poses) + 20)
+        self.done = at == last and (bool(arrived) or self.index > 2 * len(self._poses) + 20)
         twist = limit_twist(self.gain * gap, features.MAX_LINEAR_SPEED, features.MAX_ANGULAR_SPEED)
         return twist, self.set_point

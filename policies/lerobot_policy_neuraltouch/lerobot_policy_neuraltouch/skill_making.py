@@ -6,7 +6,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from lerobot_neuraltouch import features, se3
+from lerobot_neuraltouch import features, replay, se3
 from lerobot_neuraltouch.ndf.checkpoint import field_hash
 from lerobot_neuraltouch.ndf.demonstrations import make_demonstrations
 from lerobot_neuraltouch.ndf.descriptor import NUM_QUERIES, query_points
@@ -25,8 +25,8 @@ Array = NDArray[np.float64]
 class Replay:
     """Motion after the grasp; L steps."""
 
-    T_grasp_tcp: Array
-    """(L, 4, 4)"""
+    motion: Array
+    """Displacements of the tcp from the grasp, see `lerobot_neuraltouch.replay`, (L, 4, 4)."""
     finger_changes: Array
     """Set point less the distance measured at the grasp [m], (L,)."""
 
@@ -34,15 +34,14 @@ class Replay:
 def recorded_replay(episode: RecordedEpisode, grasp_frame: int) -> Replay:
     """What the demonstration did after its grasp frame."""
     after = slice(grasp_frame + 1, None)
-    T_grasp_base = se3.inverse(episode.T_base_tcp[grasp_frame])
     return Replay(
-        T_grasp_base @ episode.T_base_tcp[after],
+        replay.displacements(episode.T_base_tcp[after], episode.T_base_tcp[grasp_frame]),
         episode.set_points[after] - episode.finger_distances[grasp_frame],
     )
 
 
-def lift_replay(T_base_grasp: Array, lift: LiftConfig) -> Replay:
-    """For demonstrations without a lift: tighten the grip, move straight up in base, stand still."""
+def lift_replay(lift: LiftConfig) -> Replay:
+    """For demonstrations without a lift: tighten the grip, move straight up, stand still."""
     num_up = int(np.ceil(lift.height_m / lift.speed * features.CONTROL_HZ))
     heights = np.concatenate(
         [
@@ -52,8 +51,8 @@ def lift_replay(T_base_grasp: Array, lift: LiftConfig) -> Replay:
         ]
     )
     grip = np.minimum(np.arange(1, len(heights) + 1) / lift.squeeze_steps, 1.0)
-    up_in_grasp = T_base_grasp[:3, :3].T @ np.array([0.0, 0.0, 1.0])
-    return Replay(se3.transform(translation=heights[:, None] * up_in_grasp), -lift.squeeze_m * grip)
+    up = heights[:, None] * np.array([0.0, 0.0, 1.0])
+    return Replay(se3.transform(translation=up), -lift.squeeze_m * grip)
 
 
 def make_skill(
@@ -65,7 +64,7 @@ def make_skill(
     feature: str,
     num_conditions: int,
     num_queries: int,
-    replay: Replay,
+    after: Replay,
     seed: int,
 ) -> Skill:
     """Describe the demonstrated contact, collect conditions, and put the skill together.
@@ -78,7 +77,7 @@ def make_skill(
         feature: Contact feature, e.g. mug_rim; where the generators know it, conditions come from their objects.
         num_conditions: Descriptors on other objects; for features the generators do not know there are none.
         num_queries: Query points of a descriptor.
-        replay: Motion after the grasp.
+        after: Motion after the grasp.
         seed: Of the conditions' contacts and views.
     """
     # How far the query points spread depends on the part that was shown, where their number leaves the choice.
@@ -92,7 +91,7 @@ def make_skill(
         feature=feature,
         num_queries=num_queries,
         num_conditions=len(demos) - 1,
-        replay_length=len(replay.finger_changes),
+        replay_length=len(after.finger_changes),
         ndf_hash=field_hash(field),
     )
     tensors = SkillTensors(
@@ -103,8 +102,8 @@ def make_skill(
         poses=torch.stack([demo.T for demo in demos]),
         opening=torch.tensor(features.start_opening(thickness)),
         finger_distance=torch.tensor(finger_distance),
-        replay_poses=torch.as_tensor(replay.T_grasp_tcp),
-        replay_fingers=torch.as_tensor(replay.finger_changes),
+        replay_motion=torch.as_tensor(after.motion),
+        replay_fingers=torch.as_tensor(after.finger_changes),
     )
     return Skill(spec, tensors)
 

@@ -33,8 +33,8 @@ class SkillTensors:
     """Finger distance of the approach [m], shape ()."""
     finger_distance: Tensor
     """Finger distance of the demonstrated grasp [m], shape ()."""
-    replay_poses: Tensor
-    """T_grasp_tcp after each replay step, shape (L, 4, 4)."""
+    replay_motion: Tensor
+    """Displacement of the tcp from the grasp after each replay step, see `lerobot_neuraltouch.replay`, shape (L, 4, 4)."""
     replay_fingers: Tensor
     """Set point of the finger distance less the distance measured at the grasp [m], shape (L,)."""
 
@@ -49,7 +49,7 @@ class Skill(nn.Module):
     poses: Tensor
     opening: Tensor
     finger_distance: Tensor
-    replay_poses: Tensor
+    replay_motion: Tensor
     replay_fingers: Tensor
 
     def __init__(self, spec: SkillSpec, tensors: SkillTensors):
@@ -72,7 +72,7 @@ class Skill(nn.Module):
                 poses=torch.zeros(count, 4, 4),
                 opening=torch.zeros(()),
                 finger_distance=torch.zeros(()),
-                replay_poses=torch.zeros(spec.replay_length, 4, 4),
+                replay_motion=torch.zeros(spec.replay_length, 4, 4),
                 replay_fingers=torch.zeros(spec.replay_length),
             ),
         )

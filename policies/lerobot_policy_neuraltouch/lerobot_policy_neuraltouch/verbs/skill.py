@@ -93,7 +93,7 @@ def make(command: SkillCommand) -> None:
         feature=command.feature,
         num_conditions=command.num_conditions,
         num_queries=known_queries[0] if known_queries else NUM_QUERIES,
-        replay=_replay(command.replay, episode, frame),
+        after=_replay(command.replay, episode, frame),
         seed=command.seed,
     )
     if base is None:
@@ -140,6 +140,6 @@ def _chosen_field(command: SkillCommand) -> DescriptorField:
 
 def _replay(kind: str, episode: RecordedEpisode, frame: int) -> Replay:
     if kind == "lift":
-        return lift_replay(episode.T_base_tcp[frame], LiftConfig())
+        return lift_replay(LiftConfig())
     replay = recorded_replay(episode, frame)
-    return replay if kind == "demo" else Replay(replay.T_grasp_tcp[:0], replay.finger_changes[:0])
+    return replay if kind == "demo" else Replay(replay.motion[:0], replay.finger_changes[:0])
