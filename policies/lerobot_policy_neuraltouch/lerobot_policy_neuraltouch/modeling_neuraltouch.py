@@ -263,11 +263,12 @@ class NeuralTouchPolicy(PreTrainedPolicy):
         errors = (
             output.log_error.exp() * limits
         ).double().cpu().numpy() / self.config.fine.servo_gain
+        fine = self.config.fine
         for i, action, error in zip(rows, actions, errors, strict=True):
             refined[i] = action
             episodes[i].expected_error = (
-                float(np.linalg.norm(error[:3])),
-                float(np.linalg.norm(error[3:6])),
+                fine.expected_position_scale * float(np.linalg.norm(error[:3])),
+                fine.expected_angle_scale * float(np.linalg.norm(error[3:6])),
             )
         return refined
 

@@ -107,6 +107,10 @@ class FineSettings:
     """and the share of such pixels above which a finger touches."""
     servo_gain: float = 2.0
     """Speed per error of the demonstrations' servo [1/s]; turns expected twist errors into pose errors."""
+    expected_position_scale: float = 1.0
+    """Expected errors of position are multiplied by this: actual over expected at the end of episodes on validation objects,"""
+    expected_angle_scale: float = 1.0
+    """and those of orientation by this; both are set by `neuraltouch train-refiner`."""
     still_linear: float = 0.001
     """Averaging over noisy images begins once the smoothed network output is below this [m/s],"""
     still_angular: float = 0.026

@@ -28,6 +28,12 @@ class Outcome:
     """Largest force on one finger over the episode [N]."""
     coarse_pos_error_m: float
     """Position error where the touch began: at the start, or after the policy's coarse phase [m]."""
+    angle_rad: float
+    """Angle of the constrained rotation error at the last step [rad]."""
+    expected_pos_error_m: float
+    """What the policy itself expected its position error to be [m]; NaN without a refiner."""
+    expected_angle_rad: float
+    """And its angle [rad]."""
 
 
 def play_round(
@@ -44,10 +50,12 @@ def play_round(
     student.reset()
     steps, done = np.zeros(len(envs), int), np.zeros(len(envs), bool)
     coarse_errors = [info["pos_error_m"] for info in infos]
+    expected = [(np.nan, np.nan)] * len(envs)
     while not done.all():
         actions = student.act(observations, [task.text] * len(envs))
-        coming_in = student.coming_in()
+        coming_in, own = student.coming_in(), student.expected_errors()
         for i in np.flatnonzero(~done):
+            expected[i] = own[i]
             if coming_in[i]:
                 coarse_errors[i] = infos[i]["pos_error_m"]
             observations[i], _, terminated, truncated, infos[i] = envs[i].step(
@@ -55,10 +63,8 @@ def play_round(
             )
             steps[i] += 1
             done[i] = terminated or truncated
-    return [
-        _outcome(info, int(count), error)
-        for info, count, error in zip(infos, steps, coarse_errors, strict=True)
-    ]
+    ends = zip(infos, steps, coarse_errors, expected, strict=True)
+    return [_outcome(info, int(count), error, own) for info, count, error, own in ends]
 
 
 def play(
@@ -97,6 +103,7 @@ def summary(outcomes: Sequence[Outcome]) -> dict[str, float | int]:
         "success_ci95_high": high,
         "steps_mean": float(np.mean([o.steps for o in outcomes])),
         "max_force_n_p95": float(np.percentile([o.max_force_n for o in outcomes], 95)),
+        "expected_pos_mm_mean": 1e3 * float(np.mean([o.expected_pos_error_m for o in outcomes])),
         "coarse_pos_mm_mean": 1e3 * float(np.mean([o.coarse_pos_error_m for o in outcomes])),
         "episodes": len(outcomes),
     }
@@ -108,7 +115,12 @@ def wilson_interval(successes: int, trials: int) -> tuple[float, float]:
     return float(interval.low), float(interval.high)
 
 
-def _outcome(info: Mapping[str, Any], steps: int, coarse_pos_error_m: float) -> Outcome:
+def _outcome(
+    info: Mapping[str, Any],
+    steps: int,
+    coarse_pos_error_m: float,
+    expected: tuple[float, float] = (np.nan, np.nan),
+) -> Outcome:
     return Outcome(
         pos_error_m=float(info["pos_error_m"]),
         cos_error=float(info["cos_error"]),
@@ -116,4 +128,7 @@ def _outcome(info: Mapping[str, Any], steps: int, coarse_pos_error_m: float) -> 
         steps=steps,
         max_force_n=float(info.get("max_force_n", 0.0)),
         coarse_pos_error_m=float(coarse_pos_error_m),
+        angle_rad=float(np.arccos(np.clip(1.0 - info["cos_error"], -1.0, 1.0))),
+        expected_pos_error_m=expected[0],
+        expected_angle_rad=expected[1],
     )

@@ -77,6 +77,11 @@ class Student:
         coarse = features.Phase.COARSE
         return [r.phase == coarse and not r.retries for r in self.policy.diagnostics]  # pyright: ignore[reportGeneralTypeIssues]
 
+    def expected_errors(self) -> list[tuple[float, float]]:
+        """What the policy expects of each environment's errors: position [m] and angle [rad]; NaN before the fine phase."""
+        reports = self.policy.diagnostics
+        return [(r.expected_error_m, r.expected_error_rad) for r in reports]  # pyright: ignore[reportGeneralTypeIssues]
+
 
 def policy_batch(
     observations: Sequence[Mapping[str, Any]], tasks: Sequence[str]

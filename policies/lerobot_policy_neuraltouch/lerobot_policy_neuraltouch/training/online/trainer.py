@@ -5,6 +5,7 @@ import json
 import shutil
 import time
 from collections import deque
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -17,7 +18,7 @@ from tqdm import tqdm
 
 from lerobot_neuraltouch import features
 from lerobot_neuraltouch.rl.replay import Replay
-from lerobot_policy_neuraltouch.bench.outcomes import play, summary
+from lerobot_policy_neuraltouch.bench.outcomes import Outcome, play, summary
 from lerobot_policy_neuraltouch.bench.sample_efficiency import LEARNING_CURVE
 from lerobot_policy_neuraltouch.checkpoint import assemble, save_checkpoint
 from lerobot_policy_neuraltouch.modeling_neuraltouch import NeuralTouchPolicy
@@ -192,12 +193,14 @@ class Trainer:
             name: round(self.counters[name], 1) for name in ("env_steps", "wall_s", "episodes")
         }
         row["updates"] = self.learner.updates
-        scores = []
+        scores, outcomes = [], []
         for name in config.play.task_names:
             task = features.get_task(name, features.TASKS)
             make = partial(make_env, name, start="perturbed", split="val")
             seeds = [config.seed * SEED_STRIDE + i for i in range(config.eval_episodes)]
-            found = summary(play(make, task, seeds, student, num_envs=config.eval_episodes))
+            played = play(make, task, seeds, student, num_envs=config.eval_episodes)
+            outcomes += played
+            found = summary(played)
             scores.append(found["success"] - 0.1 * min(found["pos_mm_mean"], 5.0))
             for column in ("pos_mm_mean", "cos_mean", "success", "max_force_n_p95"):
                 row[f"{task.feature}_{column}"] = found[column]
@@ -206,12 +209,31 @@ class Trainer:
                 f"{found['cos_mean']:.5f}  {found['success']:.0%} successful  {found['max_force_n_p95']:.1f} N"
             )
         _append(self.folder / LEARNING_CURVE, row)
+        self._calibrate(outcomes)
         if (score := float(np.mean(scores))) > self.counters["best"]:
             self.counters["best"] = score
             best = self._last.with_name("best")
             shutil.rmtree(best, ignore_errors=True)
             shutil.copytree(model, best / "pretrained_model")
             self._add_records(best / "pretrained_model")
+
+    def _calibrate(self, outcomes: list[Outcome]) -> None:
+        """Let later checkpoints expect errors as large as these were, in the mean."""
+        fine = self.policy.config.fine
+        actual, expected = (
+            np.array(
+                [(getattr(o, f"{own}pos_error_m"), getattr(o, f"{own}angle_rad")) for o in outcomes]
+            )
+            for own in ("", "expected_")
+        )
+        known = np.isfinite(expected).all(1)
+        if known.any():
+            position, angle = actual[known].mean(0) / np.maximum(expected[known].mean(0), 1e-9)
+            self.policy.config.fine = replace(
+                fine,
+                expected_position_scale=float(fine.expected_position_scale * position),
+                expected_angle_scale=float(fine.expected_angle_scale * angle),
+            )
 
     def _log(self) -> None:
         if self._wall_s() - self._logged_s < _LOG_EVERY_S:
