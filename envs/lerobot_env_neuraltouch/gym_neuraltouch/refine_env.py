@@ -53,7 +53,8 @@ class RefineEnv(TouchEnv):
 
     ## Episode end
     Terminated when the commanded twist has stayed below 0.5 mm/s and 0.25 deg/s for 5 steps with both pads in contact.
-    Truncated at 200 control steps (perturbed) or 700 (perception), or when the simulation diverges (`info["failure"]`).
+    Truncated at 200 control steps (perturbed) or 700 (perception), by an arm's protective stop, or when the simulation diverges (both
+    in `info["failure"]`).
     `info["is_success"]` is true only on that last step: within 1 mm and 2.5 deg, both pads pressed 1-3 mm.
     With `release=True` the object is let go instead of terminating and `info["refined"]` turns true; the episode then ends
     when the object has been lifted 30 mm and the twist has been calm again for 5 steps, or 200 steps later, and success

@@ -76,6 +76,7 @@ class Case:
     episodes: int = 0
     steps: int = 0
     contacts: int = 0
+    stops: int = 0
     pad_depth_m: float = -np.inf
     core_depth_m: float = 0.0
     table_depth_m: float = -np.inf
@@ -91,6 +92,7 @@ class Case:
             "episodes": self.episodes,
             "steps": self.steps,
             "contact_fraction": self.contacts / max(self.steps, 1),
+            "protective_stops": self.stops,
             "reset_ms_median": float(np.median(self.reset_ms)) if self.reset_ms else None,
             "pad_depth_mm_max": 1e3 * self.pad_depth_m,
             "core_depth_mm_max": 1e3 * self.core_depth_m,
@@ -140,7 +142,7 @@ def describe(case: Case) -> str:
     return (
         f"{case.task:22} {case.robot:7} {case.episodes:5d} episodes {case.steps:7d} steps, in contact "
         f"{row['contact_fraction']:.0%}; pad {row['pad_depth_mm_max']:6.2f} mm deep, core {row['core_depth_mm_max']:5.2f} mm, "
-        f"table {row['table_depth_mm_max']:6.2f} mm; {case.max_force_n:5.1f} N; {len(case.faults)} faults"
+        f"table {row['table_depth_mm_max']:6.2f} mm; {case.max_force_n:5.1f} N, {case.stops} stops; {len(case.faults)} faults"
     )
 
 
@@ -203,9 +205,11 @@ def _play(
     for _ in range(max_steps):
         obs, reward, terminated, truncated, info = env.step(wanderer.act(info["privileged"]))
         case.steps += 1
-        if info["failure"]:
-            _fault(case, info, info["failure"])
+        diverged = piece.gripper.failure()
+        if diverged:
+            _fault(case, info, diverged)
             return
+        case.stops += bool(piece.gripper.stopped_by)
         _check(case, env, obs, float(reward))
         _look(case, probe, info)
         if terminated or truncated or len(case.faults) > before:

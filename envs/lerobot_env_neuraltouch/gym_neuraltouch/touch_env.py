@@ -85,7 +85,8 @@ class TouchEnv(gymnasium.Env):
     | 6 | `gripper.pos`, set point of the distance of the undeformed pads | -0.016 .. 0.085 | - | m |
 
     The twist turns with the tcp. The grip servo approaches its set point at no more than 50 mm/s and pushes with 2 N per
-    millimetre of gap, at most 20 N; the base servo with at most 12 N and 0.25 Nm.
+    millimetre of gap, at most 20 N; the base servo with at most 12 N and 0.25 Nm. An arm pushes with about 50 N and makes a protective
+    stop, which ends the episode, when the normal force on one finger exceeds 100 N (mean over 20 ms).
 
     ## Observation space
     `Dict`:
@@ -138,7 +139,7 @@ class TouchEnv(gymnasium.Env):
     - `along_m`: where on the contact's curve the nearest ideal pose lies, from its middle [m].
     - `max_force_n`: largest normal force on one finger so far, mean over 20 ms [N].
     - `reward_terms`: see Rewards.
-    - `failure`: why the simulation can no longer be trusted; empty while it can.
+    - `failure`: why the episode was broken off: an arm's protective stop, or a simulation that diverged; empty if it was not.
     - `randomisation`: what was drawn for the episode: `tip_stiffness_n_per_m`, `friction`, `camera_offset_m` (2, 2), `latency_steps`,
       `touch_noise_level`.
     - `limited_by`: joint limits or singularities that kept an arm from the whole twist; empty if none did.
@@ -283,10 +284,12 @@ class TouchEnv(gymnasium.Env):
             return copy.deepcopy(self._obs), self._reward(info), False, True, info
         self._measure()
         self._fine = self._fine or bool(np.any(gripper.pad_press_m > TOUCH_PRESS_M))
-        terminated = self._follow(checked, force)
-        truncated = not terminated and self._steps >= self.max_episode_steps
+        stop = gripper.stopped_by
+        terminated = self._follow(checked, force) and not stop
+        out_of_time = not terminated and self._steps >= self.max_episode_steps
+        truncated = bool(stop) or out_of_time
         self._observe()
-        info = self._info(checked, terminated or truncated, "")
+        info = self._info(checked, (terminated or out_of_time) and not stop, stop)
         return self._obs, self._reward(info), terminated, truncated, info
 
     def render(self) -> NDArray[np.uint8] | None:

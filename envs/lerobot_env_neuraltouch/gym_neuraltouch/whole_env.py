@@ -55,8 +55,9 @@ class WholeEnv(TouchEnv):
 
     ## Episode end
     Terminated when, after the first touch, the commanded twist has stayed below 0.5 mm/s and 0.25 deg/s, and the set point of
-    the fingers the same within 0.1 mm, for 20 steps: so the policy says that it is done. Truncated at the time limit, or when the simulation diverges (`info["failure"]`). `info["is_success"]` is true
-    only on the last step, and is read from the state of the physics alone. The reward is 1 there and 0 before.
+    the fingers the same within 0.1 mm, for 20 steps: so the policy says that it is done. Truncated at the time limit, by an arm's
+    protective stop, or when the simulation diverges (both in `info["failure"]`). `info["is_success"]` is true only on the last step,
+    and is read from the state of the physics alone. The reward is 1 there and 0 before.
 
     ## Info
     As in `TouchEnv`; errors are those of the grasp. What the task adds is in its own description.
