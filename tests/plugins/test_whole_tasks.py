@@ -9,7 +9,7 @@ from numpy.testing import assert_allclose
 
 import gym_neuraltouch  # noqa: F401  registers the ids
 from gym_neuraltouch.holder import PLATE_HALF_M, plate_with_holes
-from gym_neuraltouch.oracle_bench import OracleConfig, play
+from gym_neuraltouch.oracle_bench import OracleConfig, play, play_by_oracle
 from lerobot_neuraltouch import se3
 from lerobot_neuraltouch.features import WHOLE_TASKS
 
@@ -219,7 +219,9 @@ def test_a_lid_rises_as_it_turns_and_comes_off_at_the_threads_end() -> None:
 @pytest.mark.parametrize("robot", ["gripper", "ur5e"])
 @pytest.mark.parametrize("task", WHOLE_TASKS)
 def test_the_oracle_solves_each_task(task: str, robot: str) -> None:
-    info, steps = play(make(task, robot=robot, start="perception", num_objects=64), seed=1)
+    info, steps = play(
+        make(task, robot=robot, start="perception", num_objects=64), 1, play_by_oracle
+    )
     assert info["is_success"]
     assert info["max_force_n"] < 40
     assert steps < 1500

@@ -127,7 +127,11 @@ class ArmGripper(Gripper):
     def stopped_by(self) -> str:
         """A protective stop, if a finger was pressed too hard in the last control step; else empty."""
         force, allowed = float(self.force_n.max()), self.arm.stop_force_n
-        return "" if force <= allowed else f"protective stop: {force:.0f} N on a finger, allowed {allowed:g} N"
+        return (
+            ""
+            if force <= allowed
+            else f"protective stop: {force:.0f} N on a finger, allowed {allowed:g} N"
+        )
 
     def _begin(self, twist: Array) -> None:
         self._twist = twist

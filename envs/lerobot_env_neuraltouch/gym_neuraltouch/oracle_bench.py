@@ -1,7 +1,7 @@
 """`neuraltouch bench oracle`: how often each task is solved by someone who sees the truth. What it cannot do, no policy can."""
 
 import itertools
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,13 +18,16 @@ from lerobot_neuraltouch.report import write_report
 from lerobot_neuraltouch.rl.teacher import ServoTeacher
 
 from .arm_scene import ROBOTS
+from .oracle import Hand
 from .oracle_plans import oracle
+from .oracle_replay import demonstrate, replayed
 from .refine_env import RefineEnv
 from .touch_env import STARTS
 from .whole_env import WholeEnv
 
 Array = NDArray[np.float64]
 
+METHODS = ("oracle", "replay")
 _IMAGE = 8
 """The smallest touch images: nobody looks at them."""
 
@@ -35,6 +38,8 @@ class OracleConfig:
 
     tasks: str = ",".join(WHOLE_TASKS)
     """Environments."""
+    methods: str = "oracle"
+    """Who plays whole tasks: oracle, or replay (the oracle's grasp, then its motion in one episode on a training object, open loop)."""
     robots: str = "ur5e"
     """What carries the fingers: gripper, ur5e, ur5."""
     start: str = "perception"
@@ -53,11 +58,9 @@ class OracleConfig:
     def __post_init__(self) -> None:
         for name in self.tasks.split(","):
             get_task(name)
-        unknown = set(self.robots.split(",")) - set(ROBOTS)
-        if unknown:
-            raise ValueError(f"Unknown robot '{min(unknown)}'. Available: {', '.join(ROBOTS)}.")
-        if self.start not in STARTS:
-            raise ValueError(f"Unknown start '{self.start}'. Available: {', '.join(STARTS)}.")
+        _check_names("method", self.methods, METHODS)
+        _check_names("robot", self.robots, ROBOTS)
+        _check_names("start", self.start, STARTS)
         if min(self.num_episodes, self.num_objects) < 1:
             raise ValueError("num_episodes and num_objects must be positive.")
 
@@ -65,32 +68,27 @@ class OracleConfig:
 def main() -> None:
     """Success of the scripted oracle in each whole task, with 95 % intervals."""
     config = draccus.parse(OracleConfig)
-    cases = list(itertools.product(config.tasks.split(","), config.robots.split(",")))
+    named = (config.tasks, config.robots, config.methods)
+    cases = list(itertools.product(*(names.split(",") for names in named)))
     rows = []
     with tqdm(total=len(cases) * config.num_episodes, unit="episode") as progress:
-        for task, robot in cases:
-            rows.append(measure_row(config, task, robot, progress))
+        for task, robot, method in cases:
+            rows.append(measure_row(config, task, robot, method, progress))
             tqdm.write(describe(rows[-1]))
     write_report(config.output, name="oracle", seed=config.seed, config=config, rows=rows)
     draw_picture(rows, config.output.with_suffix(".png"))
     tqdm.write(f"wrote {config.output}")
 
 
-def measure_row(config: OracleConfig, task: str, robot: str, progress: tqdm) -> dict[str, Any]:
+def measure_row(
+    config: OracleConfig, task: str, robot: str, method: str, progress: tqdm
+) -> dict[str, Any]:
     """One row of the report."""
-    env: Any = gymnasium.make(
-        f"gym_neuraltouch/{task}-v0",
-        robot=robot,
-        start="perturbed" if task in TASKS else config.start,
-        split=config.split,
-        num_objects=config.num_objects,
-        noise="off",
-        image_size=_IMAGE,
-        disable_env_checker=True,
-    ).unwrapped
+    env = _make(config, task, robot, config.split)
+    player = _player(config, task, robot, method)
     lost, steps, forces = [], [], []
     for seed in range(config.seed, config.seed + config.num_episodes):
-        info, length = play(env, seed)
+        info, length = play(env, seed, player)
         steps.append(length)
         forces.append(info["max_force_n"])
         if not info["is_success"]:
@@ -99,7 +97,7 @@ def measure_row(config: OracleConfig, task: str, robot: str, progress: tqdm) -> 
     solved = config.num_episodes - len(lost)
     interval = binomtest(solved, config.num_episodes).proportion_ci(method="wilson")
     return {
-        "method": "teacher" if task in TASKS else "oracle",
+        "method": "teacher" if task in TASKS else method,
         "task": task,
         "robot": robot,
         "success": solved / config.num_episodes,
@@ -112,22 +110,28 @@ def measure_row(config: OracleConfig, task: str, robot: str, progress: tqdm) -> 
     }
 
 
-def play(env: RefineEnv | WholeEnv, seed: int) -> tuple[dict[str, Any], int]:
+def play(
+    env: RefineEnv | WholeEnv, seed: int, player: Callable[[Any], Iterator[Array]]
+) -> tuple[dict[str, Any], int]:
     """Play one episode; the last step's info and the number of steps."""
-    _, info = env.reset(seed=seed)
-    actions = _teacher(env) if isinstance(env, RefineEnv) else oracle(env)
-    for steps, action in enumerate(actions, start=1):
+    env.reset(seed=seed)
+    for steps, action in enumerate(player(env), start=1):
         *_, terminated, truncated, info = env.step(action)
         if terminated or truncated:
             return info, steps
-    raise AssertionError("plans never end")
+    raise AssertionError("players never end")
+
+
+def play_by_oracle(env: WholeEnv) -> Iterator[Array]:
+    """The oracle's actions in an episode, shape (7,) each."""
+    return oracle(env, Hand(env))
 
 
 def describe(row: dict[str, Any]) -> str:
     """One line of text for a row."""
     lost = f"; lost: seeds {', '.join(map(str, row['lost_seeds']))}" if row["lost_seeds"] else ""
     return (
-        f"{row['task']:22} {row['robot']:7} {row['success']:6.1%} of {row['episodes']}"
+        f"{row['method']:7} {row['task']:19} {row['robot']:7} {row['success']:6.1%} of {row['episodes']}"
         f" ({row['ci95_low']:.1%} .. {row['ci95_high']:.1%}), {row['steps_mean']:.0f} steps{lost}"
     )
 
@@ -138,7 +142,7 @@ def draw_picture(rows: list[dict[str, Any]], path: Path) -> None:
 
     figure = matplotlib.figure.Figure(figsize=(7, 0.5 * len(rows) + 1.2), layout="constrained")
     axes = figure.subplots()
-    names = [f"{row['task']}, {row['robot']}" for row in rows]
+    names = [f"{row['task']}, {row['robot']}, {row['method']}" for row in rows]
     success = np.array([row["success"] for row in rows])
     ends = np.array([[row["ci95_low"], row["ci95_high"]] for row in rows]).T
     axes.barh(names, 100 * success, xerr=100 * np.abs(ends - success), color="#4a7ba6", capsize=3)
@@ -148,7 +152,38 @@ def draw_picture(rows: list[dict[str, Any]], path: Path) -> None:
     figure.savefig(path, dpi=120)
 
 
+def _player(
+    config: OracleConfig, task: str, robot: str, method: str
+) -> Callable[[Any], Iterator[Array]]:
+    """Actions for an episode that has just begun."""
+    if task in TASKS:
+        return _teacher
+    if method == "oracle":
+        return play_by_oracle
+    demonstration = demonstrate(_make(config, task, robot, "train"), config.seed)
+    return lambda env: replayed(env, demonstration)
+
+
+def _make(config: OracleConfig, task: str, robot: str, split: str) -> Any:
+    return gymnasium.make(
+        f"gym_neuraltouch/{task}-v0",
+        robot=robot,
+        start="perturbed" if task in TASKS else config.start,
+        split=split,
+        num_objects=config.num_objects,
+        noise="off",
+        image_size=_IMAGE,
+        disable_env_checker=True,
+    ).unwrapped
+
+
 def _teacher(env: RefineEnv) -> Iterator[Array]:
     teacher = ServoTeacher()
     while True:
         yield teacher.act(env.privileged())
+
+
+def _check_names(what: str, names: str, known: Sequence[str]) -> None:
+    unknown = sorted(set(names.split(",")) - set(known))
+    if unknown:
+        raise ValueError(f"Unknown {what} '{unknown[0]}'. Available: {', '.join(known)}.")

@@ -1,17 +1,16 @@
 """Refine a grasp by touch: bring both fingertips to an ideal contact on a fixed object."""
 
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from lerobot_neuraltouch.features import TACTILE_SIZE, Phase
+from lerobot_neuraltouch.features import Phase
 from lerobot_neuraltouch.objects.contact import ContactError
 
 from . import rewards
 from .arm_scene import ARMS
-from .randomisation import Randomisation
 from .touch_env import TouchConfig, TouchEnv, is_calm
 from .workpiece import Workpiece, make_item
 
@@ -73,43 +72,15 @@ class RefineEnv(TouchEnv):
         self,
         task: str,
         *,
-        start: Literal["perturbed", "perception"] = "perturbed",
-        split: str = "test",
-        num_objects: int | None = None,
-        object_path: str | None = None,
-        task_text: str | None = None,
-        image_size: int = TACTILE_SIZE,
-        finger: str | None = None,
-        gray_map: str = "linear",
-        noise: Literal["nominal", "off"] = "nominal",
-        calibration: Literal["exact", "paper"] = "exact",
-        randomisation: str | Randomisation = "none",
         release: bool = False,
-        robot: str = "gripper",
-        render_mode: str | None = None,
         config: RefineConfig | None = None,
+        **options: Any,
     ) -> None:
         config = config or RefineConfig()
-        super().__init__(
-            task,
-            config,
-            start=start,
-            split=split,
-            num_objects=num_objects,
-            object_path=object_path,
-            task_text=task_text,
-            image_size=image_size,
-            finger=finger,
-            gray_map=gray_map,
-            noise=noise,
-            calibration=calibration,
-            randomisation=randomisation,
-            robot=robot,
-            render_mode=render_mode,
-        )
+        super().__init__(task, config, **options)
         self.reward_weights = config.reward
         self.release = release
-        self.max_episode_steps = TIME_LIMITS[start] + (REPLAY_STEPS if release else 0)
+        self.max_episode_steps = TIME_LIMITS[self.start] + (REPLAY_STEPS if release else 0)
 
     def _build_workpiece(self, index: int) -> Workpiece:
         item = make_item(self.task, self.split, index, self.object_path)

@@ -18,6 +18,7 @@ from lerobot_neuraltouch.features import (
     ACTION_LOW,
     CONTROL_HZ,
     NUM_CLOUD_POINTS,
+    TACTILE_SIZE,
     check_action,
     get_task,
 )
@@ -168,19 +169,19 @@ class TouchEnv(gymnasium.Env):
         task: str,
         config: TouchConfig,
         *,
-        start: Literal["perturbed", "perception"],
-        split: str,
-        num_objects: int | None,
-        object_path: str | None,
-        task_text: str | None,
-        image_size: int,
-        finger: str | None,
-        gray_map: str,
-        noise: Literal["nominal", "off"],
-        calibration: Literal["exact", "paper"],
-        randomisation: str | Randomisation,
-        robot: str,
-        render_mode: str | None,
+        start: Literal["perturbed", "perception"] = "perturbed",
+        split: str = "test",
+        num_objects: int | None = None,
+        object_path: str | None = None,
+        task_text: str | None = None,
+        image_size: int = TACTILE_SIZE,
+        finger: str | None = None,
+        gray_map: str = "linear",
+        noise: Literal["nominal", "off"] = "nominal",
+        calibration: Literal["exact", "paper"] = "exact",
+        randomisation: str | Randomisation = "none",
+        robot: str = "gripper",
+        render_mode: str | None = None,
     ) -> None:
         _check_choice("start", start, STARTS)
         _check_choice("split", split, SPLITS)
@@ -236,6 +237,11 @@ class TouchEnv(gymnasium.Env):
     @abstractmethod
     def _reward(self, info: dict[str, Any]) -> float:
         """The reward of a step."""
+
+    @property
+    def T_base_goal(self) -> Array | None:
+        """Where the object should end, shape (4, 4); None if nowhere in particular."""
+        return None
 
     # --- Gymnasium ---------------------------------------------------------------------------------------------------
 
@@ -293,14 +299,14 @@ class TouchEnv(gymnasium.Env):
         return self._obs, self._reward(info), terminated, truncated, info
 
     def render(self) -> NDArray[np.uint8] | None:
-        """The scene as seen from the side, uint8 (480, 640, 3); None without a render mode."""
+        """The scene as seen from the side, uint8 (480, 640, 3), with the object's goal if it has one; None without a render mode."""
         if self.render_mode is None:
             return None
         if self._renderer is None:
             from .render import SceneRenderer  # GL is loaded by who renders, not by who trains
 
             self._renderer = SceneRenderer()
-        return self._renderer.render(self.piece)
+        return self._renderer.render(self.piece, self.T_base_goal)
 
     def close(self) -> None:
         """Free the renderer."""
