@@ -1,8 +1,9 @@
 """`neuraltouch bench oracle`: how often each task is solved by someone who sees the truth. What it cannot do, no policy can."""
 
 import itertools
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ from lerobot_neuraltouch.report import write_report
 from lerobot_neuraltouch.rl.teacher import ServoTeacher
 
 from .arm_scene import ROBOTS
+from .episode_log import EpisodeLog, Outcome, Setting
 from .oracle import Hand
 from .oracle_plans import oracle
 from .oracle_replay import demonstrate, replayed
@@ -53,7 +55,9 @@ class OracleConfig:
     seed: int = 0
     """Of the first episode; the others count on from there."""
     output: Path = Path("outputs/bench/oracle.json")
-    """Report; a picture is drawn beside it."""
+    """Report; a picture is drawn beside it, and episodes are written to a .jsonl file as they end."""
+    resume: bool = False
+    """Go on with a run of this output that was broken off, or with more episodes: those in the .jsonl file are not played again."""
 
     def __post_init__(self) -> None:
         for name in self.tasks.split(","):
@@ -70,10 +74,11 @@ def main() -> None:
     config = draccus.parse(OracleConfig)
     named = (config.tasks, config.robots, config.methods)
     cases = list(itertools.product(*(names.split(",") for names in named)))
+    log = EpisodeLog(config.output.with_suffix(".jsonl"), resume=config.resume)
     rows = []
     with tqdm(total=len(cases) * config.num_episodes, unit="episode") as progress:
         for task, robot, method in cases:
-            rows.append(measure_row(config, task, robot, method, progress))
+            rows.append(measure_row(config, task, robot, method, log, progress))
             tqdm.write(describe(rows[-1]))
     write_report(config.output, name="oracle", seed=config.seed, config=config, rows=rows)
     draw_picture(rows, config.output.with_suffix(".png"))
@@ -81,33 +86,81 @@ def main() -> None:
 
 
 def measure_row(
-    config: OracleConfig, task: str, robot: str, method: str, progress: tqdm
+    config: OracleConfig, task: str, robot: str, method: str, log: EpisodeLog, progress: tqdm
 ) -> dict[str, Any]:
     """One row of the report."""
-    env = _make(config, task, robot, config.split)
-    player = _player(config, task, robot, method)
-    lost, steps, forces = [], [], []
+    setting = Setting(
+        method="teacher" if task in TASKS else method,
+        task=task,
+        robot=robot,
+        start="perturbed" if task in TASKS else config.start,
+        split=config.split,
+        num_objects=config.num_objects,
+    )
+    stage, outcomes = Stage(setting, config.seed), {}
     for seed in range(config.seed, config.seed + config.num_episodes):
-        info, length = play(env, seed, player)
-        steps.append(length)
-        forces.append(info["max_force_n"])
-        if not info["is_success"]:
-            lost.append(seed)
+        outcome = log.find(setting, seed)
+        if outcome is None:
+            outcome = stage.play(seed)
+            log.add(setting, seed, outcome)
+        outcomes[seed] = outcome
         progress.update()
-    solved = config.num_episodes - len(lost)
-    interval = binomtest(solved, config.num_episodes).proportion_ci(method="wilson")
+    return summarise(setting, outcomes)
+
+
+def summarise(setting: Setting, outcomes: Mapping[int, Outcome]) -> dict[str, Any]:
+    """A row: the share of right episodes with its interval, their length and force, and the seeds that were lost."""
+    lost = [seed for seed, outcome in outcomes.items() if not outcome.success]
+    solved = len(outcomes) - len(lost)
+    interval = binomtest(solved, len(outcomes)).proportion_ci(method="wilson")
     return {
-        "method": "teacher" if task in TASKS else method,
-        "task": task,
-        "robot": robot,
-        "success": solved / config.num_episodes,
+        "method": setting.method,
+        "task": setting.task,
+        "robot": setting.robot,
+        "success": solved / len(outcomes),
         "ci95_low": interval.low,
         "ci95_high": interval.high,
-        "episodes": config.num_episodes,
-        "steps_mean": float(np.mean(steps)),
-        "max_force_n_p95": float(np.percentile(forces, 95)),
+        "episodes": len(outcomes),
+        "steps_mean": float(np.mean([one.steps for one in outcomes.values()])),
+        "max_force_n_p95": float(np.percentile([one.max_force_n for one in outcomes.values()], 95)),
         "lost_seeds": lost,
     }
+
+
+class Stage:
+    """The environment of a setting and who plays in it, made when first needed.
+
+    Args:
+        setting: What is played.
+        seed: Of the demonstration that is replayed.
+    """
+
+    def __init__(self, setting: Setting, seed: int) -> None:
+        self._setting, self._seed = setting, seed
+
+    def play(self, seed: int) -> Outcome:
+        """Play one episode."""
+        info, steps = play(self._env, seed, self._player)
+        return Outcome(
+            success=info["is_success"],
+            steps=steps,
+            max_force_n=info["max_force_n"],
+            failure=info["failure"],
+        )
+
+    @cached_property
+    def _env(self) -> Any:
+        return _make(self._setting, self._setting.split)
+
+    @cached_property
+    def _player(self) -> Callable[[Any], Iterator[Array]]:
+        """Actions for an episode that has just begun."""
+        if self._setting.method == "teacher":
+            return _teacher
+        if self._setting.method == "oracle":
+            return play_by_oracle
+        demonstration = demonstrate(_make(self._setting, "train"), self._seed)
+        return lambda env: replayed(env, demonstration)
 
 
 def play(
@@ -152,25 +205,13 @@ def draw_picture(rows: list[dict[str, Any]], path: Path) -> None:
     figure.savefig(path, dpi=120)
 
 
-def _player(
-    config: OracleConfig, task: str, robot: str, method: str
-) -> Callable[[Any], Iterator[Array]]:
-    """Actions for an episode that has just begun."""
-    if task in TASKS:
-        return _teacher
-    if method == "oracle":
-        return play_by_oracle
-    demonstration = demonstrate(_make(config, task, robot, "train"), config.seed)
-    return lambda env: replayed(env, demonstration)
-
-
-def _make(config: OracleConfig, task: str, robot: str, split: str) -> Any:
+def _make(setting: Setting, split: str) -> Any:
     return gymnasium.make(
-        f"gym_neuraltouch/{task}-v0",
-        robot=robot,
-        start="perturbed" if task in TASKS else config.start,
+        f"gym_neuraltouch/{setting.task}-v0",
+        robot=setting.robot,
+        start=setting.start,
         split=split,
-        num_objects=config.num_objects,
+        num_objects=setting.num_objects,
         noise="off",
         image_size=_IMAGE,
         disable_env_checker=True,
