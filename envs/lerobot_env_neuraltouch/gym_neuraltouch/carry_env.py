@@ -55,4 +55,4 @@ class CarryEnv(WholeEnv):
 
     def privileged(self) -> dict[str, Any]:
         """`info["privileged"]` of the last step."""
-        return super().privileged() | {"T_base_goal": self.T_base_goal}
+        return super().privileged() | {"T_base_goal": self.T_base_goal.copy()}

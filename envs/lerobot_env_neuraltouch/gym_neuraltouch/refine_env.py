@@ -42,9 +42,10 @@ class RefineEnv(TouchEnv):
     Actions, observations, starts and the other arguments: see `TouchEnv`.
 
     ## Description
-    A free-flying gripper with two TacTip fingers stands around (or flies to) a contact feature of an object that is
+    A gripper with two TacTip fingers stands around (or flies to) a contact feature of an object that is
     fixed upright on a table. The policy has to bring the tcp to the feature's ideal pose and press both pads in by 2 mm.
 
+    ## Phase
     `phase` is 2 once the object was released.
 
     ## Rewards

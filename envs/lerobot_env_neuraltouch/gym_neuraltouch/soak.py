@@ -35,7 +35,7 @@ class SoakConfig:
     """Act at random in all environments in turn and check them. Lists are comma-separated."""
 
     minutes: float = 30.0
-    """How long; the round that is under way is finished. Memory is judged after the warm-up of three rounds or more."""
+    """How long; the first round is finished. Memory is judged after the warm-up of three rounds or more."""
     tasks: str = ",".join(registered_tasks())
     """Environments."""
     robots: str = ",".join(ROBOTS)
@@ -122,9 +122,15 @@ def soak(config: SoakConfig) -> list[dict[str, Any]]:
     rng = np.random.default_rng(config.seed)
     worker = measure_worker(f"{NAMESPACE}/{cases[0].task}-v0")
     started, memory = time.monotonic(), []
+
+    def is_over() -> bool:
+        return bool(memory) and time.monotonic() - started >= 60 * config.minutes
+
     with tqdm(total=config.minutes, unit="min", bar_format="{l_bar}{bar}| {n:.1f}/{total:.1f} min {postfix}") as bar:  # fmt: skip
-        while not memory or time.monotonic() - started < 60 * config.minutes:
+        while not is_over():
             for case in cases:
+                if is_over():
+                    break
                 _visit(case, config, len(memory), rng)
                 bar.n = min((time.monotonic() - started) / 60, config.minutes)
                 bar.set_postfix_str(f"{sum(c.steps for c in cases)} steps")

@@ -51,6 +51,7 @@ class WholeEnv(TouchEnv):
 
     Actions, observations, starts and the other arguments: see `TouchEnv`.
 
+    ## Phase
     `phase` is 2 once the object is 3 mm off its start.
 
     ## Rewards
