@@ -22,7 +22,7 @@ format: setup
 	$(BIN)/ruff check --fix && $(BIN)/ruff format
 
 docs: setup  ## docs/environments/ from the environments' own tables
-	$(BIN)/python scripts/environment_pages.py
+	$(BIN)/python scripts/environment_pages
 
 lock: setup  ## requirements.lock from the pyproject.toml files; ARGS=--upgrade renews the pins too
 	@scripts/lock.sh $(ARGS)

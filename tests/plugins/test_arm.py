@@ -168,6 +168,30 @@ def test_a_blocked_arm_keeps_its_torque_and_does_not_wind_up() -> None:
     assert gripper.T_base_tcp[2, 3] - blocked == pytest.approx(0.006, abs=0.001)
 
 
+def test_a_finger_that_is_pressed_too_hard_stops_the_arm_and_ends_the_episode() -> None:
+    """Closed on a fixed rim and turned: truncated, with the force, and never a success; a reset starts afresh."""
+    env = make("RefineMugRim", start="perception")
+    env.reset(seed=0)
+    gripper, target = arm_of(env), env.piece.feature.curve(1)[0]
+    gripper.place(env.piece.T_base_object @ target, 0.02)
+    mujoco.mj_forward(env.piece.model, env.piece.data)
+    roll = np.array([0.0, 0.0, 0.0, ACTION_HIGH[3], 0.0, 0.0, ACTION_LOW[6]])
+    for _ in range(60):
+        *_, terminated, truncated, info = env.step(roll)
+        if truncated:
+            break
+    assert truncated
+    assert not terminated
+    assert not info["is_success"]
+    assert info["failure"].startswith("protective stop: ")
+    assert info["failure"].endswith(" N on a finger, allowed 100 N")
+    assert info["max_force_n"] > 100
+    assert gripper.failure() == ""
+    _, info = env.reset(seed=0)
+    assert info["failure"] == ""
+    assert gripper.stopped_by == ""
+
+
 @pytest.mark.parametrize("task", ["RefineMugRim", "RefineBottleHead"])
 def test_the_teacher_grasps_with_the_arm_too(task: str) -> None:
     """The same task, as gently and as exactly as without an arm."""

@@ -11,17 +11,23 @@ import draccus
 import pytest
 from lerobot.envs.configs import EnvConfig
 
-from gym_neuraltouch.making import make_task, registered_tasks
+from gym_neuraltouch.making import registered_tasks
+from gym_neuraltouch.oracle_bench import OracleConfig
 from gym_neuraltouch.play.script import load_script
-from gym_neuraltouch.refine_env import RefineEnv
 from gym_neuraltouch.soak import SoakConfig
 from gym_neuraltouch.throughput import ThroughputConfig
 from gym_neuraltouch.verbs.play import PlayConfig
+from lerobot_neuraltouch.features import WHOLE_TASKS
 from tests.plugins.test_env_configuration import Command
 
 ROOT = Path(__file__).parents[2]
 FOLDER = ROOT / "docs" / "environments"
-VERBS = {"play": PlayConfig, "bench throughput": ThroughputConfig, "bench soak": SoakConfig}
+VERBS = {
+    "play": PlayConfig,
+    "bench throughput": ThroughputConfig,
+    "bench soak": SoakConfig,
+    "bench oracle": OracleConfig,
+}
 
 
 def blocks(language: str) -> list[str]:
@@ -38,7 +44,7 @@ def commands(program: str) -> list[str]:
 
 @pytest.fixture(scope="module")
 def pages() -> dict[str, str]:
-    return runpy.run_path(str(ROOT / "scripts" / "environment_pages.py"))["pages"]()
+    return runpy.run_path(str(ROOT / "scripts" / "environment_pages"))["pages"]()
 
 
 def test_the_pages_are_up_to_date(pages: dict[str, str]) -> None:
@@ -48,11 +54,17 @@ def test_the_pages_are_up_to_date(pages: dict[str, str]) -> None:
     assert [name for name, text in pages.items() if written[name] != text] == []
 
 
-def test_each_refine_task_has_a_page_that_the_index_leads_to(pages: dict[str, str]) -> None:
+def test_each_task_has_a_page_that_the_index_leads_to(pages: dict[str, str]) -> None:
     for name in registered_tasks():
-        if isinstance(make_task(name).unwrapped, RefineEnv):
-            assert f"({name}.md)" in pages["README.md"]
-            assert f"# {name}\n" in pages[f"{name}.md"]
+        assert f"({name}.md)" in pages["README.md"]
+        assert f"# {name}\n" in pages[f"{name}.md"]
+
+
+@pytest.mark.parametrize("name", WHOLE_TASKS)
+def test_a_whole_task_says_what_it_asks_of_the_object(pages: dict[str, str], name: str) -> None:
+    text = pages[f"{name}.md"]
+    assert "## Success test\n\nNeeds" in text
+    assert "`'ur5e'`" in text
 
 
 def test_links_of_the_pages_lead_somewhere(pages: dict[str, str]) -> None:

@@ -1,5 +1,8 @@
 """Whole tasks: what holds objects, what counts as success, and an oracle that gets there."""
 
+import dataclasses
+from pathlib import Path
+
 import gymnasium
 import gymnasium.utils.env_checker
 import mujoco
@@ -8,8 +11,10 @@ import pytest
 from numpy.testing import assert_allclose
 
 import gym_neuraltouch  # noqa: F401  registers the ids
+from gym_neuraltouch.episode_log import EpisodeLog, Outcome, Setting
 from gym_neuraltouch.holder import PLATE_HALF_M, plate_with_holes
-from gym_neuraltouch.oracle_bench import OracleConfig, play
+from gym_neuraltouch.oracle_bench import OracleConfig, play, play_by_oracle, summarise
+from gym_neuraltouch.oracle_replay import demonstrate, replayed
 from lerobot_neuraltouch import se3
 from lerobot_neuraltouch.features import WHOLE_TASKS
 
@@ -106,15 +111,64 @@ def test_placed_is_what_was_lifted_set_down_upright_and_let_go() -> None:
         assert info["goal_pos_error_m"] < 0.02
         return env._is_done()
 
-    goal = env.T_base_goal
-    assert not rests_at(goal)
-    move_object(env, se3.transform(translation=(0.0, 0.0, 0.12)) @ goal)
+    assert not rests_at(env.T_base_goal)
+    move_object(env, se3.transform(translation=(0.0, 0.0, 0.12)) @ env.T_base_goal)
     env.step(still(env))
     assert not env._is_done()
+    goal = env.T_base_goal
     assert rests_at(goal)
     assert rests_at(se3.transform(translation=(0.009, 0.0, 0.0)) @ goal)
     assert not rests_at(se3.transform(translation=(0.011, 0.0, 0.0)) @ goal)
     assert not rests_at(goal @ se3.exp(np.array([0, 0, 0, 0, 0, np.deg2rad(6.0)])))
+
+
+def hold_with(env, T_object_tcp: np.ndarray) -> None:
+    """Put the gripper somewhere in the object's frame, and the object high above where it stood."""
+    raised = se3.transform(translation=(0.0, 0.0, 0.15)) @ env.T_base_start
+    env.piece.gripper.place(raised @ T_object_tcp, 0.08)
+    move_object(env, raised)
+    mujoco.mj_forward(env.piece.model, env.piece.data)
+    env.step(still(env))
+
+
+@pytest.mark.parametrize("angle_deg", [-100.0, 30.0])
+def test_the_goal_lies_in_the_closing_direction_of_the_contact_by_which_the_object_is_picked_up(
+    angle_deg: float,
+) -> None:
+    """A lid has no direction of its own: 100 mm from the left pad to the right one, upright and not turned. Then it stays there."""
+    env = make("PickPlaceBottleLid", start="perception")
+    _, info = env.reset(seed=0)
+    spin = se3.exp(np.array([0, 0, 0, 0, 0, np.deg2rad(angle_deg)]))
+    T_object_tcp = env.contacts(1, 1)[0] @ spin
+    T_start = env.T_base_start
+    hold_with(env, T_object_tcp)
+    expected = T_start.copy()
+    expected[:3, 3] += 0.100 * (T_start @ T_object_tcp)[:3, 1]
+    assert_allclose(env.T_base_goal, expected, atol=1e-3)
+    settled = env.T_base_goal
+    hold_with(env, T_object_tcp @ se3.exp(np.array([0, 0, 0, 0, 0, 0.5])))
+    assert_allclose(env.T_base_goal, settled)
+    *_, info = env.step(still(env))
+    assert_allclose(info["privileged"]["T_base_goal"], settled)
+
+
+@pytest.mark.parametrize("task", ["PickPlaceMugHandle", "PickPlaceMugRim"])
+def test_contacts_of_a_mug_close_level_so_that_there_is_a_direction(task: str) -> None:
+    """Rims lean with the wall, by less than 10 deg."""
+    env = make(task)
+    env.reset(seed=0)
+    closing = (env.T_base_start @ env.contacts(9, 1))[:, :3, 1]
+    assert np.abs(closing[:, 2]).max() < np.sin(np.deg2rad(10.0))
+
+
+def test_whichever_contact_an_arm_reaches_it_also_reaches_its_goal() -> None:
+    env = make("PickPlaceMugHandle", robot="ur5e", num_objects=8)
+    for seed in range(3):
+        env.reset(seed=seed)
+        env.piece.put(env.T_base_start)
+        reached = [T for T in env.contacts(5, 4) if env.piece.can_come_in(T)]
+        assert reached
+        assert all(env.piece.gripper.can_move(*env.way_with(T)) for T in reached)
 
 
 # --- holes ---------------------------------------------------------------------------------------------------------
@@ -219,15 +273,55 @@ def test_a_lid_rises_as_it_turns_and_comes_off_at_the_threads_end() -> None:
 @pytest.mark.parametrize("robot", ["gripper", "ur5e"])
 @pytest.mark.parametrize("task", WHOLE_TASKS)
 def test_the_oracle_solves_each_task(task: str, robot: str) -> None:
-    info, steps = play(make(task, robot=robot, start="perception", num_objects=64), seed=1)
+    info, steps = play(
+        make(task, robot=robot, start="perception", num_objects=64), 1, play_by_oracle
+    )
     assert info["is_success"]
     assert info["max_force_n"] < 40
     assert steps < 1500
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("task", ["PickPlaceMugHandle", "PickPlaceMugRim", "PickPlaceBottleLid"])
+def test_a_motion_shown_on_one_object_is_replayed_from_the_grasp_of_others(task: str) -> None:
+    """Of another shape, elsewhere, turned, held elsewhere along the rim or about the lid."""
+    demonstration = demonstrate(make(task, start="perception", split="train"), seed=0)
+    env = make(task, start="perception", split="val", num_objects=64)
+    ends = [play(env, seed, lambda env: replayed(env, demonstration))[0] for seed in range(3)]
+    assert all(info["is_success"] for info in ends)
+
+
+def test_a_bench_that_was_broken_off_goes_on(tmp_path: Path) -> None:
+    setting = Setting(
+        method="oracle", task="UsbOutInHole", robot="ur5e", start="perception", split="val", num_objects=2
+    )  # fmt: skip
+    outcome = Outcome(success=True, steps=7, max_force_n=1.5, failure="")
+    EpisodeLog(tmp_path / "new" / "a.jsonl", resume=True).add(setting, 3, outcome)
+    again = EpisodeLog(tmp_path / "new" / "a.jsonl", resume=True)
+    assert again.find(setting, 3) == outcome
+    assert again.find(setting, 4) is None
+    assert again.find(dataclasses.replace(setting, split="test"), 3) is None
+    assert EpisodeLog(tmp_path / "new" / "a.jsonl", resume=False).find(setting, 3) is None
+
+
+def test_a_row_counts_right_episodes_and_names_the_lost_ones() -> None:
+    setting = Setting(
+        method="oracle", task="UsbOutInHole", robot="ur5e", start="perception", split="val", num_objects=2
+    )  # fmt: skip
+    ends = {
+        seed: Outcome(success=seed != 5, steps=100 * seed, max_force_n=1.0, failure="")
+        for seed in (4, 5)
+    }
+    row = summarise(setting, ends)
+    assert (row["success"], row["episodes"], row["steps_mean"]) == (0.5, 2, 450.0)
+    assert row["lost_seeds"] == [5]
+    assert row["ci95_low"] == pytest.approx(0.0945, abs=1e-3)  # Wilson's interval of 1 in 2
+
+
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
+        ({"methods": "guess"}, "Unknown method 'guess'. Available: oracle, replay"),
         ({"tasks": "PickPlaceSpoon"}, "Unknown task 'PickPlaceSpoon'"),
         ({"robots": "ur10"}, "Unknown robot 'ur10'"),
         ({"num_episodes": 0}, "must be positive"),

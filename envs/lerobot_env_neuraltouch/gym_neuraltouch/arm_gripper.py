@@ -123,11 +123,24 @@ class ArmGripper(Gripper):
         smallest = kinematics.smallest_singular_value(model, q, T_FLANGE_TCP)
         return smallest >= self.arm.min_singular_value
 
+    @property
+    def stopped_by(self) -> str:
+        """A protective stop, if a finger was pressed too hard in the last control step; else empty."""
+        force, allowed = float(self.force_n.max()), self.arm.stop_force_n
+        return (
+            ""
+            if force <= allowed
+            else f"protective stop: {force:.0f} N on a finger, allowed {allowed:g} N"
+        )
+
     def _begin(self, twist: Array) -> None:
         self._twist = twist
         self.limited_by = ""
 
     def _steer(self, tick: int) -> None:
+        if self.stopped_by:
+            self._set_points[:], self._commands[:] = self._joints, 0.0
+            return
         self._unwind()
         # From the set points in the middle of the tick: the joints' lag, and straight pieces, would bend the path.
         middle = self._set_points + 0.5 * TICK_S * self._commands

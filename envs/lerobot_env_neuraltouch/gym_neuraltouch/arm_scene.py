@@ -51,7 +51,11 @@ class ArmConfig:
     gripper [kg m^2], rounded."""
     max_torque_nm: tuple[float, ...] = (15.0, 15.0, 10.0, 4.0, 4.0, 2.5)
     """Limits of the joint servos [Nm]: the least that reverses a full twist without falling behind, a tenth of the drives'. Gravity is
-    compensated, so a blocked arm pushes with about 50 N (the free gripper: 12 N)."""
+    compensated, so a blocked arm pushes with about 50 N (the free gripper: 12 N); but fingers that hold a fixed wall while the arm
+    turns have levers of a finger's width, on which a few Nm are hundreds of newtons."""
+    stop_force_n: float = 100.0
+    """Normal force on one finger, mean over 20 ms, beyond which the arm makes a protective stop [N]: the limit on the tool's force
+    in a UR5's and UR5e's recovery mode (their user manuals). The servos alone would go on and break the fingers."""
     home_rad: tuple[float, ...] = (np.pi, -1.9, 2.1, -1.8, -np.pi / 2, 0.0)
     """Postures are chosen near this one [rad]: reaching ahead of base, elbow up, the flange pointing down."""
     min_singular_value: float = 0.3

@@ -53,7 +53,7 @@ class Gripper(ABC):
         self.limited_by = ""
         """What kept the carrier from the whole twist in the last control step; empty if nothing did."""
         self.force_n = np.zeros(2)
-        """Largest normal force on the left and right finger in the last control step [N], shape (2,)."""
+        """Largest normal force on the left and right finger in the last control step, so far in a running one [N], shape (2,)."""
 
     @property
     @abstractmethod
@@ -99,6 +99,7 @@ class Gripper(ABC):
         slew = self.config.grip_slew_m_per_s
         sensors = data.sensordata
         force, total, step = np.zeros(2), np.zeros(4), mujoco.mj_step
+        self.force_n = force
         for tick in range(TICKS):
             self._steer(tick)
             lead = (goal - data.act[self._act_grip]) / TICK_S
@@ -110,8 +111,12 @@ class Gripper(ABC):
             np.maximum(force, total.reshape(2, 2).sum(axis=1) / _TICK_STEPS, out=force)
             if watch is not None:
                 watch()
-        self.force_n = force
         return force
+
+    @property
+    def stopped_by(self) -> str:
+        """Why the carrier stopped of itself in the last control step, for good; empty if it did not."""
+        return ""
 
     def failure(self) -> str:
         """Why the simulation can no longer be trusted; empty while it can."""

@@ -12,8 +12,8 @@ from lerobot_neuraltouch.objects.catalogue import object_rng
 from lerobot_neuraltouch.objects.model import ObjectModel
 from lerobot_neuraltouch.objects.plug import PLUG_KINDS, make_plug
 
+from .carry_env import CarryEnv
 from .holder import Holder, plate_with_holes
-from .whole_env import WholeEnv
 
 Array = NDArray[np.float64]
 
@@ -22,29 +22,42 @@ CLEARANCE_M = {"BoltOutInHole": 0.002, "PlugOutInHole": 0.001, "UsbOutInHole": 0
 OUT_M = 0.005
 """It is out of the hole when its tip is this far above the table [m]."""
 LIFT_M = 0.020
-"""The oracle's way lifts the tip this far above the table [m]."""
+"""The oracle's way lifts the tip of the longest this far above the table [m]."""
 _SHANK_M, _DEEPEST_M = 0.020, 0.060
 """A bolt stands in its hole by half of its shaft, at most so deep, with so much of the shaft above the table: room for fingers [m]."""
 _BOLT_SIDES = 24
 
 
-class InsertEnv(WholeEnv):
+class InsertEnv(CarryEnv):
     """Out of the hole and back in.
 
+    ## Description
     A bolt or a plug stands in a hole of the table, free but for the hole's walls; above the table is what can be grasped as a bolt's
-    head. The hole is wider than what goes in by 2 mm (bolt), 1 mm (mains plug, two holes) or 0.5 mm (USB plug): half of it on either
-    side of a centred one. It has no chamfer; the tips have. Right at the end: the tip was 5 mm above the table on the way, and is back
-    where it was within the clearance, both in height and aside; at rest, let go or still held. `info` has `goal_pos_error_m` and
-    `goal_angle_rad`: how far the object is from where it was. Everything else: see `WholeEnv`. There is no `object_path`.
+    head. It is to be pulled out and put back to where it was. The hole is wider than what goes in by 2 mm (bolt), 1 mm (mains plug, two
+    holes) or 0.5 mm (USB plug): half of it on either side of a centred one. It has no chamfer; the tips have.
+
+    ## Success
+    Needs the tip to have been 5 mm above the table on the way, and the object back where it was within the clearance, both
+    in height and aside; at rest, let go or still held.
     """
 
     task_steps: ClassVar[int] = 500
+
+    @property
+    def T_base_goal(self) -> Array:
+        """Where the object was at the start, shape (4, 4)."""
+        return self.T_base_start
 
     @property
     def depth_m(self) -> float:
         """How deep the object stands in its hole [m]."""
         assert self.piece.holder is not None
         return self.piece.holder.sink_m
+
+    @property
+    def lift_m(self) -> float:
+        """How far the oracle lifts: all objects of a task alike, so that the motion can be replayed on another one [m]."""
+        return LIFT_M + (_DEEPEST_M if self.task.category == "bolt" else self.depth_m)
 
     @cached_property
     def clearance_m(self) -> float:
@@ -54,7 +67,7 @@ class InsertEnv(WholeEnv):
     def way_with(self, T_object_target: Array) -> tuple[Array, ...]:
         """Before the grasp, there, out of the hole, back in, and back from it, each of shape (4, 4)."""
         before, grasp = super().way_with(T_object_target)
-        up = se3.transform(translation=(0.0, 0.0, self.depth_m + LIFT_M))
+        up = se3.transform(translation=(0.0, 0.0, self.lift_m))
         return before, grasp, up @ grasp, grasp, before
 
     def _make_item(self, index: int) -> ObjectModel:
@@ -82,23 +95,8 @@ class InsertEnv(WholeEnv):
         T[2, 3] = -self.depth_m
         return T
 
-    def _watch(self) -> None:
-        if self._steps == 0:
-            self._highest_m = 0.0
-        rise = self._T_base_object[2, 3] - self.T_base_start[2, 3]
-        self._highest_m = max(self._highest_m, float(rise))
-
-    def _goal_error(self) -> tuple[float, float]:
-        gap = self._T_base_object[:3, 3] - self.T_base_start[:3, 3]
-        turn = se3.rotation_angle(se3.inverse(self.T_base_start) @ self._T_base_object)
-        return float(np.linalg.norm(gap)), float(turn)
-
-    def _progress(self) -> dict[str, float]:
-        distance, angle = self._goal_error()
-        return {"goal_pos_error_m": distance, "goal_angle_rad": angle}
-
     def _is_done(self) -> bool:
-        gap = self._T_base_object[:3, 3] - self.T_base_start[:3, 3]
+        gap = self._gap_m
         aside = float(np.linalg.norm(gap[:2]))
         return bool(
             self._highest_m >= self.depth_m + OUT_M

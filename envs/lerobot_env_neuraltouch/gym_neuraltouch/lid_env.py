@@ -32,11 +32,17 @@ _STREAM = 100
 class LidEnv(WholeEnv):
     """Bottle lid opening.
 
-    The bottle is fixed; its lid sits on a thread with friction that ends after 120 to 220 deg, then the lid is free. It turns
-    counter-clockwise seen from above and rises as it does; no tighter than it is at the start. Right at the end: turned to the end of
-    the thread, 20 mm or more above where it sat, at rest, between both pads. Touch images show the neck below the lid, off the bottle
-    too. `info` has `turned_rad` and `thread_rad`: how far it has been turned, and to where the thread ends. Everything else: see
-    `WholeEnv`. There is no `object_path`.
+    ## Description
+    The bottle is fixed; its lid sits on a thread with friction that ends after 120 to 220 deg, then the lid is free and to be lifted off.
+    It turns counter-clockwise seen from above and rises as it does; no tighter than it is at the start. Touch images show the neck below
+    the lid, off the bottle too.
+
+    ## Success
+    Needs the lid turned to the end of the thread and 20 mm or more above where it sat, at rest, between both pads.
+
+    ## Info
+    - `turned_rad`: how far the lid has been turned [rad].
+    - `thread_rad`: where the thread ends [rad].
     """
 
     task_steps: ClassVar[int] = 1100

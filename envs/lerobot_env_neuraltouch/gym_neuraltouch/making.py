@@ -19,8 +19,8 @@ def make(entry: str, /, **options: Any) -> Any:
     Raises:
         ValueError: If the class has no such argument; the message lists those it has.
     """
-    creator = load_env_creator(entry)
-    known = set(inspect.signature(creator).parameters)
+    creator: Any = load_env_creator(entry)
+    known = set(arguments(creator))
     unknown = sorted(set(options) - known)
     if unknown:
         raise ValueError(
@@ -28,6 +28,17 @@ def make(entry: str, /, **options: Any) -> Any:
             f"Available: {', '.join(sorted(known - {'task'}))}."
         )
     return creator(**options)
+
+
+def arguments(kind: type) -> dict[str, inspect.Parameter]:
+    """Arguments of a class by name; where it takes any options, also those of the base that it hands them to."""
+    found = dict(inspect.signature(kind).parameters)
+    takes_any = [name for name, one in found.items() if one.kind is one.VAR_KEYWORD]
+    for name in takes_any:
+        del found[name]
+        base = next(base for base in kind.__mro__[1:] if "__init__" in vars(base))
+        found = arguments(base) | found
+    return found
 
 
 def make_refine(**options: Any) -> gymnasium.Env:

@@ -24,10 +24,13 @@ Steps = Iterator[Array]
 
 SAFE_M = 0.100
 """The tcp passes this far above objects [m]."""
-SQUEEZE_M = 0.016
-"""A carrying grip's set point lies this far below the distance at the touch [m]: the skins go onto their stops, the rest grips."""
+SQUEEZE_M = 0.020
+"""A carrying grip's set point lies this far below the distance at the touch [m]: the skins go onto their stops in 6 mm, the rest is the
+gripper's whole force. A mug of 0.38 kg on its handle needs it, or it turns between the pads."""
 SQUEEZE_STEPS = 10
 _GAIN_PER_S = 5.0
+_FOLLOW_GAIN_PER_S = 8.0
+"""Commanded speed per remaining distance: to a goal, and along a way of poses one control step apart."""
 _ARRIVED_M, _ARRIVED_RAD = 0.001, float(np.deg2rad(0.7))
 _PATIENCE = 60
 """A goal that comes no nearer for so many steps is given up."""
@@ -44,6 +47,10 @@ class Hand:
         self.env, self.piece = env, env.piece
         self.gripper = env.piece.gripper
         self.set_point_m = self.gripper.finger_distance_m
+        self.T_base_grasp: Array | None = None
+        """Pose of the tcp at the end of the first touch, shape (4, 4)."""
+        self.grasp_distance_m = np.nan
+        """And the fingers' distance there [m]."""
 
     def go_to(
         self,
@@ -82,12 +89,6 @@ class Hand:
         for T in way:
             yield from self.go_to(T, tolerance_m=0.003, tolerance_rad=0.03)
 
-    def grasp(self, T_base_target: Array) -> Steps:
-        """From right before it: straight in, close gently, squeeze."""
-        yield from self.go_to(T_base_target)
-        yield from self.touch()
-        yield from self.squeeze()
-
     def touch(self, steps: int = 100) -> Steps:
         """Close gently on the contact until it is right."""
         teacher = ServoTeacher()
@@ -99,6 +100,13 @@ class Hand:
                 break
             yield action
         self.set_point_m = self.gripper.finger_distance_m
+        if self.T_base_grasp is None:
+            self.T_base_grasp, self.grasp_distance_m = self.gripper.T_base_tcp, self.set_point_m
+
+    def follow(self, T_base_goal: Array, set_point_m: float) -> Array:
+        """The action towards the next pose of a way, shape (4, 4), and set point of the fingers [m]."""
+        self.set_point_m = set_point_m
+        return self._action(_FOLLOW_GAIN_PER_S * self._gap(T_base_goal, held=False))
 
     def squeeze(self) -> Steps:
         """Grip firmly enough to carry."""

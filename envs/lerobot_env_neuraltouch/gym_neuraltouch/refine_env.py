@@ -1,17 +1,16 @@
 """Refine a grasp by touch: bring both fingertips to an ideal contact on a fixed object."""
 
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from lerobot_neuraltouch.features import TACTILE_SIZE, Phase
+from lerobot_neuraltouch.features import Phase
 from lerobot_neuraltouch.objects.contact import ContactError
 
 from . import rewards
 from .arm_scene import ARMS
-from .randomisation import Randomisation
 from .touch_env import TouchConfig, TouchEnv, is_calm
 from .workpiece import Workpiece, make_item
 
@@ -43,9 +42,10 @@ class RefineEnv(TouchEnv):
     Actions, observations, starts and the other arguments: see `TouchEnv`.
 
     ## Description
-    A free-flying gripper with two TacTip fingers stands around (or flies to) a contact feature of an object that is
+    A gripper with two TacTip fingers stands around (or flies to) a contact feature of an object that is
     fixed upright on a table. The policy has to bring the tcp to the feature's ideal pose and press both pads in by 2 mm.
 
+    ## Phase
     `phase` is 2 once the object was released.
 
     ## Rewards
@@ -53,7 +53,8 @@ class RefineEnv(TouchEnv):
 
     ## Episode end
     Terminated when the commanded twist has stayed below 0.5 mm/s and 0.25 deg/s for 5 steps with both pads in contact.
-    Truncated at 200 control steps (perturbed) or 700 (perception), or when the simulation diverges (`info["failure"]`).
+    Truncated at 200 control steps (perturbed) or 700 (perception), by an arm's protective stop, or when the simulation diverges (both
+    in `info["failure"]`).
     `info["is_success"]` is true only on that last step: within 1 mm and 2.5 deg, both pads pressed 1-3 mm.
     With `release=True` the object is let go instead of terminating and `info["refined"]` turns true; the episode then ends
     when the object has been lifted 30 mm and the twist has been calm again for 5 steps, or 200 steps later, and success
@@ -72,43 +73,15 @@ class RefineEnv(TouchEnv):
         self,
         task: str,
         *,
-        start: Literal["perturbed", "perception"] = "perturbed",
-        split: str = "test",
-        num_objects: int | None = None,
-        object_path: str | None = None,
-        task_text: str | None = None,
-        image_size: int = TACTILE_SIZE,
-        finger: str | None = None,
-        gray_map: str = "linear",
-        noise: Literal["nominal", "off"] = "nominal",
-        calibration: Literal["exact", "paper"] = "exact",
-        randomisation: str | Randomisation = "none",
         release: bool = False,
-        robot: str = "gripper",
-        render_mode: str | None = None,
         config: RefineConfig | None = None,
+        **options: Any,
     ) -> None:
         config = config or RefineConfig()
-        super().__init__(
-            task,
-            config,
-            start=start,
-            split=split,
-            num_objects=num_objects,
-            object_path=object_path,
-            task_text=task_text,
-            image_size=image_size,
-            finger=finger,
-            gray_map=gray_map,
-            noise=noise,
-            calibration=calibration,
-            randomisation=randomisation,
-            robot=robot,
-            render_mode=render_mode,
-        )
+        super().__init__(task, config, **options)
         self.reward_weights = config.reward
         self.release = release
-        self.max_episode_steps = TIME_LIMITS[start] + (REPLAY_STEPS if release else 0)
+        self.max_episode_steps = TIME_LIMITS[self.start] + (REPLAY_STEPS if release else 0)
 
     def _build_workpiece(self, index: int) -> Workpiece:
         item = make_item(self.task, self.split, index, self.object_path)

@@ -22,6 +22,7 @@ VIEW_AZIMUTH_DEG = 140.0
 VIEW_ELEVATION_DEG = -22.0
 """Where people look from; the camera keeps the contact in the middle of the picture."""
 _VERTICAL_FIELD_RAD = np.deg2rad(45.0)
+_DISC_RADIUS_M, _DISC_RGBA = 0.025, np.array([0.2, 0.65, 0.3, 0.6], dtype=np.float32)
 _SKY, _TABLE, _OBJECT, _FINGER = (
     np.array(colour) for colour in ((0.93, 0.95, 0.97), (0.62, 0.66, 0.7), (0.85, 0.78, 0.66), (0.25, 0.4, 0.6))
 )  # fmt: skip
@@ -37,12 +38,16 @@ class SceneRenderer:
         self._options = mujoco.MjvOption()
         self._options.geomgroup[COLLISION_GROUP] = 0
 
-    def render(self, piece: Workpiece) -> NDArray[np.uint8]:
-        """The scene from the side, uint8 (480, 640, 3)."""
+    def render(
+        self, piece: Workpiece, T_base_goal: NDArray[np.float64] | None = None
+    ) -> NDArray[np.uint8]:
+        """The scene from the side, uint8 (480, 640, 3); where there is GL, with a disc at the object's goal (4, 4)."""
         renderer = self._renderer_for(piece.model)
         if renderer is None:
             return raycast_picture(piece)
         renderer.update_scene(piece.data, camera=_side_camera(piece), scene_option=self._options)
+        if T_base_goal is not None:
+            _add_disc(renderer.scene, T_base_goal)
         return renderer.render()
 
     def close(self) -> None:
@@ -62,6 +67,19 @@ class SceneRenderer:
                 logger.warning("No OpenGL (%s): drawing by ray casting. See MUJOCO_GL.", error)
                 self._has_gl = False
         return self._renderer
+
+
+def _add_disc(scene: mujoco.MjvScene, T_base_goal: NDArray[np.float64]) -> None:
+    """A disc that is drawn only."""
+    mujoco.mjv_initGeom(
+        scene.geoms[scene.ngeom],
+        mujoco.mjtGeom.mjGEOM_CYLINDER,
+        np.array([_DISC_RADIUS_M, 0.0005, 0.0]),
+        T_base_goal[:3, 3],
+        T_base_goal[:3, :3].ravel(),
+        _DISC_RGBA,
+    )
+    scene.ngeom += 1
 
 
 def _view_target(piece: Workpiece) -> NDArray[np.float64]:

@@ -35,7 +35,7 @@ class SoakConfig:
     """Act at random in all environments in turn and check them. Lists are comma-separated."""
 
     minutes: float = 30.0
-    """How long; the round that is under way is finished. Memory is judged after the warm-up of three rounds or more."""
+    """How long; the first round is finished. Memory is judged after the warm-up of three rounds or more."""
     tasks: str = ",".join(registered_tasks())
     """Environments."""
     robots: str = ",".join(ROBOTS)
@@ -76,6 +76,7 @@ class Case:
     episodes: int = 0
     steps: int = 0
     contacts: int = 0
+    stops: int = 0
     pad_depth_m: float = -np.inf
     core_depth_m: float = 0.0
     table_depth_m: float = -np.inf
@@ -91,6 +92,7 @@ class Case:
             "episodes": self.episodes,
             "steps": self.steps,
             "contact_fraction": self.contacts / max(self.steps, 1),
+            "protective_stops": self.stops,
             "reset_ms_median": float(np.median(self.reset_ms)) if self.reset_ms else None,
             "pad_depth_mm_max": 1e3 * self.pad_depth_m,
             "core_depth_mm_max": 1e3 * self.core_depth_m,
@@ -120,9 +122,15 @@ def soak(config: SoakConfig) -> list[dict[str, Any]]:
     rng = np.random.default_rng(config.seed)
     worker = measure_worker(f"{NAMESPACE}/{cases[0].task}-v0")
     started, memory = time.monotonic(), []
+
+    def is_over() -> bool:
+        return bool(memory) and time.monotonic() - started >= 60 * config.minutes
+
     with tqdm(total=config.minutes, unit="min", bar_format="{l_bar}{bar}| {n:.1f}/{total:.1f} min {postfix}") as bar:  # fmt: skip
-        while not memory or time.monotonic() - started < 60 * config.minutes:
+        while not is_over():
             for case in cases:
+                if is_over():
+                    break
                 _visit(case, config, len(memory), rng)
                 bar.n = min((time.monotonic() - started) / 60, config.minutes)
                 bar.set_postfix_str(f"{sum(c.steps for c in cases)} steps")
@@ -140,7 +148,7 @@ def describe(case: Case) -> str:
     return (
         f"{case.task:22} {case.robot:7} {case.episodes:5d} episodes {case.steps:7d} steps, in contact "
         f"{row['contact_fraction']:.0%}; pad {row['pad_depth_mm_max']:6.2f} mm deep, core {row['core_depth_mm_max']:5.2f} mm, "
-        f"table {row['table_depth_mm_max']:6.2f} mm; {case.max_force_n:5.1f} N; {len(case.faults)} faults"
+        f"table {row['table_depth_mm_max']:6.2f} mm; {case.max_force_n:5.1f} N, {case.stops} stops; {len(case.faults)} faults"
     )
 
 
@@ -203,9 +211,11 @@ def _play(
     for _ in range(max_steps):
         obs, reward, terminated, truncated, info = env.step(wanderer.act(info["privileged"]))
         case.steps += 1
-        if info["failure"]:
-            _fault(case, info, info["failure"])
+        diverged = piece.gripper.failure()
+        if diverged:
+            _fault(case, info, diverged)
             return
+        case.stops += bool(piece.gripper.stopped_by)
         _check(case, env, obs, float(reward))
         _look(case, probe, info)
         if terminated or truncated or len(case.faults) > before:

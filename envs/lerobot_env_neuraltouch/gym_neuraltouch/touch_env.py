@@ -18,6 +18,7 @@ from lerobot_neuraltouch.features import (
     ACTION_LOW,
     CONTROL_HZ,
     NUM_CLOUD_POINTS,
+    TACTILE_SIZE,
     check_action,
     get_task,
 )
@@ -85,7 +86,8 @@ class TouchEnv(gymnasium.Env):
     | 6 | `gripper.pos`, set point of the distance of the undeformed pads | -0.016 .. 0.085 | - | m |
 
     The twist turns with the tcp. The grip servo approaches its set point at no more than 50 mm/s and pushes with 2 N per
-    millimetre of gap, at most 20 N; the base servo with at most 12 N and 0.25 Nm.
+    millimetre of gap, at most 20 N; the base servo with at most 12 N and 0.25 Nm. An arm pushes with about 50 N and makes a protective
+    stop, which ends the episode, when the normal force on one finger exceeds 100 N (mean over 20 ms).
 
     ## Observation space
     `Dict`:
@@ -138,7 +140,7 @@ class TouchEnv(gymnasium.Env):
     - `along_m`: where on the contact's curve the nearest ideal pose lies, from its middle [m].
     - `max_force_n`: largest normal force on one finger so far, mean over 20 ms [N].
     - `reward_terms`: see Rewards.
-    - `failure`: why the simulation can no longer be trusted; empty while it can.
+    - `failure`: why the episode was broken off: an arm's protective stop, or a simulation that diverged; empty if it was not.
     - `randomisation`: what was drawn for the episode: `tip_stiffness_n_per_m`, `friction`, `camera_offset_m` (2, 2), `latency_steps`,
       `touch_noise_level`.
     - `limited_by`: joint limits or singularities that kept an arm from the whole twist; empty if none did.
@@ -167,19 +169,19 @@ class TouchEnv(gymnasium.Env):
         task: str,
         config: TouchConfig,
         *,
-        start: Literal["perturbed", "perception"],
-        split: str,
-        num_objects: int | None,
-        object_path: str | None,
-        task_text: str | None,
-        image_size: int,
-        finger: str | None,
-        gray_map: str,
-        noise: Literal["nominal", "off"],
-        calibration: Literal["exact", "paper"],
-        randomisation: str | Randomisation,
-        robot: str,
-        render_mode: str | None,
+        start: Literal["perturbed", "perception"] = "perturbed",
+        split: str = "test",
+        num_objects: int | None = None,
+        object_path: str | None = None,
+        task_text: str | None = None,
+        image_size: int = TACTILE_SIZE,
+        finger: str | None = None,
+        gray_map: str = "linear",
+        noise: Literal["nominal", "off"] = "nominal",
+        calibration: Literal["exact", "paper"] = "exact",
+        randomisation: str | Randomisation = "none",
+        robot: str = "gripper",
+        render_mode: str | None = None,
     ) -> None:
         _check_choice("start", start, STARTS)
         _check_choice("split", split, SPLITS)
@@ -236,6 +238,11 @@ class TouchEnv(gymnasium.Env):
     def _reward(self, info: dict[str, Any]) -> float:
         """The reward of a step."""
 
+    @property
+    def T_base_goal(self) -> Array | None:
+        """Where the object should end, shape (4, 4); None if nowhere in particular."""
+        return None
+
     # --- Gymnasium ---------------------------------------------------------------------------------------------------
 
     def reset(
@@ -283,21 +290,23 @@ class TouchEnv(gymnasium.Env):
             return copy.deepcopy(self._obs), self._reward(info), False, True, info
         self._measure()
         self._fine = self._fine or bool(np.any(gripper.pad_press_m > TOUCH_PRESS_M))
-        terminated = self._follow(checked, force)
-        truncated = not terminated and self._steps >= self.max_episode_steps
+        stop = gripper.stopped_by
+        terminated = self._follow(checked, force) and not stop
+        out_of_time = not terminated and self._steps >= self.max_episode_steps
+        truncated = bool(stop) or out_of_time
         self._observe()
-        info = self._info(checked, terminated or truncated, "")
+        info = self._info(checked, (terminated or out_of_time) and not stop, stop)
         return self._obs, self._reward(info), terminated, truncated, info
 
     def render(self) -> NDArray[np.uint8] | None:
-        """The scene as seen from the side, uint8 (480, 640, 3); None without a render mode."""
+        """The scene as seen from the side, uint8 (480, 640, 3), with the object's goal if it has one; None without a render mode."""
         if self.render_mode is None:
             return None
         if self._renderer is None:
             from .render import SceneRenderer  # GL is loaded by who renders, not by who trains
 
             self._renderer = SceneRenderer()
-        return self._renderer.render(self.piece)
+        return self._renderer.render(self.piece, self.T_base_goal)
 
     def close(self) -> None:
         """Free the renderer."""

@@ -3,18 +3,17 @@
 from abc import abstractmethod
 from collections import deque
 from dataclasses import dataclass, field
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from lerobot_neuraltouch import se3
-from lerobot_neuraltouch.features import TACTILE_SIZE, Phase
+from lerobot_neuraltouch.features import Phase
 from lerobot_neuraltouch.objects.model import ObjectModel
 
 from .arm_scene import ARMS
 from .holder import Holder
-from .randomisation import Randomisation
 from .scene import GripperConfig
 from .touch_env import TouchConfig, TouchEnv, is_calm
 from .workpiece import Workpiece, make_item
@@ -50,16 +49,26 @@ class WholeConfig(TouchConfig):
 class WholeEnv(TouchEnv):
     """A whole task with the object in hand.
 
-    Actions, observations, starts and arguments: see `TouchEnv`; `robot` is `"ur5e"` by default. `phase` is 2 once the object is 3 mm
-    off its start.
+    Actions, observations, starts and the other arguments: see `TouchEnv`.
+
+    ## Phase
+    `phase` is 2 once the object is 3 mm off its start.
+
+    ## Rewards
+    1 on the last step of an episode that ended right, 0 on all others.
 
     ## Episode end
     Terminated when, after the first touch, the commanded twist has stayed below 0.5 mm/s and 0.25 deg/s, and the set point of
-    the fingers the same within 0.1 mm, for 20 steps: so the policy says that it is done. Truncated at the time limit, or when the simulation diverges (`info["failure"]`). `info["is_success"]` is true
-    only on the last step, and is read from the state of the physics alone. The reward is 1 there and 0 before.
+    the fingers the same within 0.1 mm, for 20 steps: so the policy says that it is done. Truncated at the time limit, by an arm's
+    protective stop, or when the simulation diverges (both in `info["failure"]`). `info["is_success"]` is true only on the last step,
+    and is read from the state of the physics alone.
+
+    ## Arguments
+    - `release`: without effect, the object is free from the start; for commands that set it for all tasks.
+    - `config`: `WholeConfig`.
 
     ## Info
-    As in `TouchEnv`; errors are those of the grasp. What the task adds is in its own description.
+    - `pos_error_m`: error of the grasp along the constrained directions, now [m].
     """
 
     task_steps: ClassVar[int]
@@ -70,41 +79,14 @@ class WholeEnv(TouchEnv):
         self,
         task: str,
         *,
-        start: Literal["perturbed", "perception"] = "perturbed",
-        split: str = "test",
-        num_objects: int | None = None,
-        object_path: str | None = None,
-        task_text: str | None = None,
-        image_size: int = TACTILE_SIZE,
-        finger: str | None = None,
-        gray_map: str = "linear",
-        noise: Literal["nominal", "off"] = "nominal",
-        calibration: Literal["exact", "paper"] = "exact",
-        randomisation: str | Randomisation = "none",
         release: bool = False,
         robot: str = "ur5e",
-        render_mode: str | None = None,
         config: WholeConfig | None = None,
+        **options: Any,
     ) -> None:
-        del release  # a refine task's: here the object is free from the start
-        super().__init__(
-            task,
-            config or WholeConfig(),
-            start=start,
-            split=split,
-            num_objects=num_objects,
-            object_path=object_path,
-            task_text=task_text,
-            image_size=image_size,
-            finger=finger,
-            gray_map=gray_map,
-            noise=noise,
-            calibration=calibration,
-            randomisation=randomisation,
-            robot=robot,
-            render_mode=render_mode,
-        )
-        self.max_episode_steps = TIME_LIMITS[start] + self.task_steps
+        del release  # here the object is free from the start
+        super().__init__(task, config or WholeConfig(), robot=robot, **options)
+        self.max_episode_steps = TIME_LIMITS[self.start] + self.task_steps
 
     # --- for the subclass --------------------------------------------------------------------------------------------
 
@@ -126,9 +108,22 @@ class WholeEnv(TouchEnv):
         """Poses of the tcp that do the task with a contact, shape (4, 4): before it, there, and so on, each of shape (4, 4)."""
         return self.piece.before(T_object_target), self._T_base_object @ T_object_target
 
+    def contacts(self, along: int, spins: int) -> Array:
+        """Ideal contacts in the object's frame: so many along their curve, each with so many spins where any is free, shape (n, 4, 4)."""
+        feature = self.piece.feature
+        curve = feature.curve(along)
+        if feature.free_spin == 2:
+            angles = np.linspace(0.0, 2.0 * np.pi, spins, endpoint=False)
+            return (curve[:, None] @ se3.exp(angles[:, None] * np.eye(6)[5])).reshape(-1, 4, 4)
+        if feature.spin180:
+            return np.concatenate([curve, curve @ np.diag([-1.0, -1.0, 1.0, 1.0])])
+        return curve
+
     def _can_be_done(self) -> bool:
-        targets = self.piece.feature.curve(_FEW_TARGETS)
-        return any(self.piece.gripper.can_move(*self.way_with(T)) for T in targets)
+        return any(self._can_be_done_with(T) for T in self.piece.feature.curve(_FEW_TARGETS))
+
+    def _can_be_done_with(self, T_object_target: Array) -> bool:
+        return self.piece.gripper.can_move(*self.way_with(T_object_target))
 
     @abstractmethod
     def _progress(self) -> dict[str, float]:
