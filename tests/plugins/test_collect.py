@@ -14,7 +14,7 @@ from lerobot_neuraltouch import features
 from lerobot_policy_neuraltouch.training import collect as collecting
 from lerobot_policy_neuraltouch.training import rollout
 from lerobot_policy_neuraltouch.training.collect import CollectConfig, DatasetTarget, collect
-from lerobot_policy_neuraltouch.training.expert import Expert, LiftConfig
+from lerobot_policy_neuraltouch.training.expert import GraspExpert, LiftConfig
 from lerobot_policy_neuraltouch.training.rollout import Disturbance, run_round
 from lerobot_policy_neuraltouch.training.student import policy_batch
 
@@ -151,10 +151,10 @@ def test_pushes_change_what_is_done_and_not_what_is_shown() -> None:
 def test_the_lift_goes_straight_up_after_the_release() -> None:
     """Followed exactly, the shown motion squeezes, raises the tcp by the height along base z and holds."""
     lift = LiftConfig(height_m=0.02, squeeze_steps=3, hold_steps=2)
-    expert = Expert(lift)
+    expert = GraspExpert(lift)
     state = np.array([0.1, 0.2, 0.3, 0.0, np.pi / 2, 0.0, 0.004])
     world, start = state.copy(), state.copy()
-    while not expert.lift_over:
+    while not expert.is_over:
         action = expert.act({"refined": True}, world)
         # tcp z lies along base x here, so base z is -x of the tcp
         world[:3] += 0.1 * np.array([action[2], action[1], -action[0]])

@@ -20,7 +20,7 @@ from lerobot_neuraltouch import se3
 from lerobot_neuraltouch.features import TASKS, start_opening
 from lerobot_neuraltouch.rl.teacher import ServoTeacher
 from lerobot_neuraltouch.tactile import FINGERS, GRAY_MAPS
-from lerobot_policy_neuraltouch.training.expert import Expert, LiftConfig
+from lerobot_policy_neuraltouch.training.expert import GraspExpert, LiftConfig
 
 USERS_OBJECT = """
 mesh: box.stl
@@ -82,7 +82,7 @@ def test_a_whole_demonstration_from_the_stand_off_pose_ends_with_the_object_lift
     """Approach, touch, release, lift: success is of the lifted object; the phase follows."""
     env = make(task, start="perception", release=True)
     obs, info = env.reset(seed=5)
-    expert = Expert(LiftConfig())
+    expert = GraspExpert(LiftConfig())
     coarse = se3.exp(np.array([0.004, 0.003, -0.005, 0.05, 0.05, 0.0]))
     # At the wall any spin about its normal is ideal, but only fingers that point into the cup can be brought there.
     ideal = info["privileged"]["T_base_object"] @ env.piece.feature.curve()

@@ -3,7 +3,7 @@
 from abc import abstractmethod
 from collections import deque
 from dataclasses import dataclass, field
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,6 +17,9 @@ from .holder import Holder
 from .scene import GripperConfig
 from .touch_env import TouchConfig, TouchEnv, is_calm
 from .workpiece import Workpiece, make_item
+
+if TYPE_CHECKING:
+    from .demonstrator import Demonstrator
 
 Array = NDArray[np.float64]
 
@@ -87,6 +90,12 @@ class WholeEnv(TouchEnv):
         del release  # here the object is free from the start
         super().__init__(task, config or WholeConfig(), robot=robot, **options)
         self.max_episode_steps = TIME_LIMITS[self.start] + self.task_steps
+
+    def demonstrator(self) -> "Demonstrator":
+        """Who can show the episode that has just begun: its `act()` gives the next action, its `phase` what that belongs to."""
+        from .demonstrator import Demonstrator  # it knows all whole tasks, and so this module
+
+        return Demonstrator(self)
 
     # --- for the subclass --------------------------------------------------------------------------------------------
 

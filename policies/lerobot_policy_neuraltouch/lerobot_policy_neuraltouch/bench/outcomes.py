@@ -109,6 +109,20 @@ def summary(outcomes: Sequence[Outcome]) -> dict[str, float | int]:
     }
 
 
+def success_summary(outcomes: Sequence[Outcome]) -> dict[str, float | int]:
+    """The columns of a Table II row."""
+    low, high = wilson_interval(sum(o.success for o in outcomes), len(outcomes))
+    return {
+        "success": float(np.mean([o.success for o in outcomes])),
+        "ci95_low": low,
+        "ci95_high": high,
+        "episodes": len(outcomes),
+        "steps_mean": float(np.mean([o.steps for o in outcomes])),
+        "max_force_n_p95": float(np.percentile([o.max_force_n for o in outcomes], 95)),
+        "coarse_pos_mm_mean": 1e3 * float(np.mean([o.coarse_pos_error_m for o in outcomes])),
+    }
+
+
 def wilson_interval(successes: int, trials: int) -> tuple[float, float]:
     """Wilson's 95 % interval of a success rate."""
     interval = binomtest(successes, trials).proportion_ci(confidence_level=0.95, method="wilson")

@@ -64,6 +64,40 @@ def _short(value: float) -> str:
     return f"{value:.2g}"
 
 
+def draw_table2(rows: Sequence[Mapping[str, Any]], output: Path) -> Path:
+    """Our success rates with 95 % intervals as bars, the paper's as hollow ones beside them."""
+    tasks = list(dict.fromkeys(row["task"] for row in rows))
+    methods = list(dict.fromkeys(row["method"] for row in rows))
+    width = 0.8 / (2 * len(methods))
+    figure = matplotlib.figure.Figure(figsize=(8, 4.2), layout="constrained")
+    axes = figure.subplots()
+    for row in rows:
+        task, method = row["task"], row["method"]
+        x = tasks.index(task) - 0.4 + (2 * methods.index(method) + 0.5) * width
+        spread = [
+            [row["success"] - row["ci95_low"]],
+            [row["ci95_high"] - row["success"]],
+        ]
+        label = _NAMES[method] if task == tasks[0] else None
+        axes.bar(x, row["success"], width, yerr=spread, color=_COLOURS[method], label=label)
+        value = paper.TABLE2_SUCCESS[method].get(task)
+        if value is not None:
+            style = {"fill": False, "edgecolor": _COLOURS[method], "linestyle": "--"}
+            axes.bar(x + width, value, width, **style)
+    axes.set_xticks(np.arange(len(tasks)), tasks, fontsize=8)
+    axes.set(ylim=(0, 1.02), ylabel="success")
+    axes.grid(axis="y", alpha=0.3)
+    axes.legend(fontsize=8)
+    axes.set_title(
+        f"Whole tasks, unseen shapes, {rows[0]['episodes']} episodes each, 95 % intervals\n"
+        "hollow: the paper's Table II (its objects and tasks may differ)",
+        fontsize=10,
+    )
+    output.parent.mkdir(parents=True, exist_ok=True)
+    figure.savefig(output, dpi=150)
+    return output
+
+
 def draw_sample_efficiency(rows: Sequence[Mapping[str, Any]], output: Path) -> Path:
     """Mean position error of each contact against environment steps, on logarithmic axes."""
     figure = matplotlib.figure.Figure(figsize=(6.4, 4.2), layout="constrained")

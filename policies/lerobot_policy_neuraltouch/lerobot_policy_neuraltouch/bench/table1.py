@@ -11,13 +11,12 @@ from tqdm import tqdm
 
 from lerobot_neuraltouch import features
 from lerobot_neuraltouch.report import write_report
+from lerobot_policy_neuraltouch.bench.methods import METHODS, check_choice, make_student
 from lerobot_policy_neuraltouch.bench.outcomes import play, summary
 from lerobot_policy_neuraltouch.bench.picture import draw_table1
-from lerobot_policy_neuraltouch.shipped import shipped_path
 from lerobot_policy_neuraltouch.training.collect import SEED_STRIDE, make_env
 from lerobot_policy_neuraltouch.training.student import Student
 
-METHODS = ("ndf", "rl_touch", "neuraltouch")
 STARTS = ("perturbed", "perception")
 
 
@@ -61,9 +60,11 @@ class Table1Config:
     """Report; a picture with the paper's figures is drawn beside it."""
 
     def __post_init__(self) -> None:
-        _check("method", self.methods, METHODS)
-        _check("feature", self.feature_names, tuple(t.feature for t in features.TASKS.values()))
-        _check("start", [self.start], STARTS)
+        check_choice("method", self.methods, METHODS)
+        check_choice(
+            "feature", self.feature_names, tuple(t.feature for t in features.TASKS.values())
+        )
+        check_choice("start", [self.start], STARTS)
         if "rl_touch" in self.methods and self.rl_touch_policy is None:
             raise ValueError(
                 "Method rl_touch needs --rl-touch-policy: a checkpoint trained with "
@@ -132,14 +133,17 @@ def run(config: Table1Config) -> list[dict[str, Any]]:
 def _student(method: str, config: Table1Config) -> Student | None:
     if method == "ndf" and config.start == "perturbed":
         return None
-    # Errors are read at the grasp: a lift that never felt the object would count as error. And every episode counts.
-    overrides = ["--replay=false", "--coarse.doubt=warn"]
+    # Errors are read at the grasp: a lift that never felt the object would count as error.
+    overrides = ["--replay=false"]
     if config.start == "perturbed":
         overrides.append("--coarse.mode=skip")
-    if method == "ndf":
-        overrides.append("--refiner=none")
-    path = config.rl_touch_policy if method == "rl_touch" else config.policy
-    return Student(path or shipped_path(), device=config.device, overrides=overrides)
+    return make_student(
+        method,
+        policy=config.policy,
+        rl_touch_policy=config.rl_touch_policy,
+        device=config.device,
+        overrides=overrides,
+    )
 
 
 def _env_kwargs(config: Table1Config) -> dict[str, Any]:
@@ -150,9 +154,3 @@ def _env_kwargs(config: Table1Config) -> dict[str, Any]:
         "noise": config.noise,
         "calibration": config.calibration,
     }
-
-
-def _check(what: str, names: list[str], known: tuple[str, ...]) -> None:
-    unknown = [name for name in names if name not in known]
-    if unknown:
-        raise ValueError(f"Unknown {what} '{unknown[0]}'. Available: {', '.join(known)}.")

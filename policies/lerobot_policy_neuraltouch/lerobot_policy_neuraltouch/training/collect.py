@@ -38,7 +38,7 @@ class CollectConfig:
     """
 
     task: str = "RefineMugRim,RefineBottleHead"
-    """Tasks, comma-separated; episodes take turns."""
+    """Tasks, comma-separated; episodes take turns. Whole tasks are shown from beginning to end: demonstrations for `neuraltouch skill`."""
     num_episodes: int = 100
     """Episodes the dataset is to have in the end, those it has already included."""
     dataset: DatasetTarget = field(default_factory=DatasetTarget)
@@ -89,7 +89,13 @@ class CollectConfig:
                 "leads there."
             )
         for name in self.task_names:
-            features.get_task(name, features.TASKS)
+            # Only a grasp has a teacher who can label what somebody else does.
+            features.get_task(
+                name,
+                features.TASKS
+                if self.policy is not None
+                else features.TASKS | features.WHOLE_TASKS,
+            )
 
     @property
     def task_names(self) -> list[str]:
@@ -151,7 +157,7 @@ def _round(
     names = [config.task_names[i % len(config.task_names)] for i in episodes]
     return run_round(
         pool.take(names),
-        [features.get_task(name, features.TASKS) for name in names],
+        [features.get_task(name) for name in names],
         [config.seed * SEED_STRIDE + i for i in episodes],
         student=student,
         beta=config.beta,
@@ -201,7 +207,7 @@ def make_env(task: str, **kwargs: Any) -> gym.Env:
     Raises:
         ValueError: If there is no such task, or its environment's package is not installed.
     """
-    features.get_task(task, features.TASKS)
+    features.get_task(task)
     try:
         name = f"gym_neuraltouch:gym_neuraltouch/{task}-v0"
         return gym.make(name, disable_env_checker=True, **kwargs)

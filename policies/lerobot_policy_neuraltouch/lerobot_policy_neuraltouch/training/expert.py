@@ -2,8 +2,9 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Protocol
 
+import gymnasium as gym
 import numpy as np
 from numpy.typing import NDArray
 
@@ -31,9 +32,53 @@ class LiftConfig:
     """Control steps of standing still at the top."""
 
 
+class Expert(Protocol):
+    """Who labels one episode."""
+
+    def act(self, info: Mapping[str, Any], state: Array) -> Array:
+        """The action to show at this step, shape (7,).
+
+        Args:
+            info: Of the environment's last step or reset.
+            state: `observation.state`.
+        """
+        ...
+
+    def phase(self, info: Mapping[str, Any], observed: int) -> int:
+        """One of `features.Phase`, given what the environment can know of it."""
+        ...
+
+    @property
+    def is_over(self) -> bool:
+        """Whether everything has been shown."""
+        ...
+
+
+class TaskExpert:
+    """Shows a whole task as the environment's own demonstrator does. Make one per episode, after its reset.
+
+    Args:
+        env: An environment of a whole task.
+    """
+
+    is_over = False
+    """The environment ends the episode."""
+
+    def __init__(self, env: gym.Env):
+        self._demonstrator: Any = env.unwrapped.demonstrator()  # pyright: ignore[reportAttributeAccessIssue]
+
+    def act(self, info: Mapping[str, Any], state: Array) -> Array:
+        """See `Expert`."""
+        return self._demonstrator.act()
+
+    def phase(self, info: Mapping[str, Any], observed: int) -> int:
+        """See `Expert`."""
+        return self._demonstrator.phase
+
+
 @dataclass
-class Expert:
-    """Labels of one episode. Make one per episode.
+class GraspExpert:
+    """Shows a grasp and the lift after it. Make one per episode.
 
     Args:
         lift: The motion once `info["refined"]` is true; without one, the teacher goes on.
@@ -62,8 +107,13 @@ class Expert:
             self.lift, self._step, T_base_tcp, self._T_base_grasp, self._grasp_distance
         )
 
+    def phase(self, info: Mapping[str, Any], observed: int) -> int:
+        """See `Expert`: after the grasp the lift is shown; before it, every frame of a touch demonstration is fine phase."""
+        lifts = self.lift is not None and info.get("refined", False)
+        return features.Phase.REPLAY if lifts else observed
+
     @property
-    def lift_over(self) -> bool:
+    def is_over(self) -> bool:
         """Whether the whole motion after the grasp has been shown."""
         if self.lift is None:
             return False

@@ -9,7 +9,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lerobot_neuraltouch import features
-from lerobot_policy_neuraltouch.training.expert import Expert, LiftConfig
+from lerobot_policy_neuraltouch.training.expert import (
+    Expert,
+    GraspExpert,
+    LiftConfig,
+    TaskExpert,
+)
 from lerobot_policy_neuraltouch.training.frames import (
     DONE,
     REWARD,
@@ -122,7 +127,9 @@ def run_round(
 
 def _begin(env: gym.Env, task: features.Task, seed: int, lift: LiftConfig | None) -> Running:
     observation, info = env.reset(seed=seed)
-    return Running(env, task, Expert(lift), np.random.default_rng(seed), observation, info)
+    whole = task.name in features.WHOLE_TASKS
+    expert: Expert = TaskExpert(env) if whole else GraspExpert(lift)
+    return Running(env, task, expert, np.random.default_rng(seed), observation, info)
 
 
 def _step(
@@ -143,7 +150,7 @@ def _step(
     executed = np.clip(executed, features.ACTION_LOW, features.ACTION_HIGH).astype(np.float32)
     observation, reward, terminated, truncated, info = episode.env.step(executed)
     episode.observation, episode.info = observation, info
-    episode.done = terminated or truncated or episode.expert.lift_over
+    episode.done = terminated or truncated or episode.expert.is_over
     frame[features.ACTION] = label.astype(np.float32)
     frame[features.EXECUTED_ACTION] = executed
     frame[REWARD] = np.array([reward], np.float32)
@@ -153,10 +160,8 @@ def _step(
 
 
 def _phase(episode: Running) -> int:
-    """After the grasp the lift is shown; before it, every frame of a touch demonstration is fine phase."""
-    if episode.expert.lift is not None and episode.info.get("refined", False):
-        return features.Phase.REPLAY
-    return int(np.asarray(episode.observation.get("phase", features.Phase.FINE)).item())
+    observed = int(np.asarray(episode.observation.get("phase", features.Phase.FINE)).item())
+    return episode.expert.phase(episode.info, observed)
 
 
 def _disturbed(episode: Running, label: Array, disturbance: Disturbance) -> Array:
