@@ -185,7 +185,7 @@ def test_batches_look_like_lerobots_evaluation() -> None:
 def test_wrong_settings_are_explained(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="needs --policy"):
         config(tmp_path, start="perception")
-    with pytest.raises(ValueError, match="Available: RefineBoltHead, RefineBottleHead"):
+    with pytest.raises(ValueError, match="Available: BoltOutInHole, BottleLidOpening"):
         CollectConfig(task="RefineTeapot")
     with pytest.raises(ValueError, match="share must lie"):
         Disturbance(share=1.0)

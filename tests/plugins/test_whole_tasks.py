@@ -16,7 +16,7 @@ from gym_neuraltouch.holder import PLATE_HALF_M, plate_with_holes
 from gym_neuraltouch.oracle_bench import OracleConfig, play, play_by_oracle, summarise
 from gym_neuraltouch.oracle_replay import demonstrate, replayed
 from lerobot_neuraltouch import se3
-from lerobot_neuraltouch.features import WHOLE_TASKS
+from lerobot_neuraltouch.features import WHOLE_TASKS, Phase
 
 ONE_EACH = ("PickPlaceBottleLid", "UsbOutInHole", "BottleLidOpening")
 """A task of each environment."""
@@ -330,3 +330,17 @@ def test_a_row_counts_right_episodes_and_names_the_lost_ones() -> None:
 def test_the_bench_refuses_what_does_not_exist(settings: dict, message: str) -> None:
     with pytest.raises(ValueError, match=message):
         OracleConfig(**settings)
+
+
+def test_a_demonstration_says_when_its_grasp_is_right() -> None:
+    """Coarse, fine, then the motion to learn; where that begins, both pads are pressed as at the target."""
+    env = make("PickPlaceBottleLid", start="perturbed")
+    env.reset(seed=0)
+    shown, phases = env.demonstrator(), []
+    while not phases or phases[-1] != Phase.REPLAY:
+        press = env.privileged()["pad_press_m"]
+        phases.append(shown.phase)
+        env.step(shown.act())
+        assert len(phases) < 400
+    assert phases == sorted(phases) and set(phases) >= {Phase.FINE, Phase.REPLAY}
+    assert 0.001 < press.min() and press.max() < 0.003

@@ -27,8 +27,7 @@ class Demonstrator:
 
     @property
     def phase(self) -> int:
-        """One of `features.Phase`: coarse until a finger touches, fine until the grasp is right, then the motion that is to be learned."""
+        """One of `features.Phase`: coarse on the way, fine until the grasp is right, then the motion that is to be learned."""
         if self._hand.T_base_grasp is not None:
             return Phase.REPLAY
-        touches = bool(self._hand.gripper.pad_press_m.max() > 0.0)
-        return Phase.FINE if touches else Phase.COARSE
+        return Phase.FINE if self._hand.has_come else Phase.COARSE

@@ -47,6 +47,8 @@ class Hand:
         self.env, self.piece = env, env.piece
         self.gripper = env.piece.gripper
         self.set_point_m = self.gripper.finger_distance_m
+        self.has_come = False
+        """Whether it has begun to close on the contact."""
         self.T_base_grasp: Array | None = None
         """Pose of the tcp at the end of the first touch, shape (4, 4)."""
         self.grasp_distance_m = np.nan
@@ -91,6 +93,7 @@ class Hand:
 
     def touch(self, steps: int = 100) -> Steps:
         """Close gently on the contact until it is right."""
+        self.has_come = True
         teacher = ServoTeacher()
         for _ in range(steps):
             privileged = self.env.privileged()

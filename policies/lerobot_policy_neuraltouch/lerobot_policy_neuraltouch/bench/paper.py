@@ -1,4 +1,4 @@
-"""The paper's figures, drawn beside ours. Source: arXiv:2510.20390, Table I."""
+"""The paper's figures, drawn beside ours. Source: arXiv:2510.20390, Tables I and II."""
 
 TABLE1_POSITION_MM = {
     "ndf": {"mug_rim": 13.6, "mug_wall": 12.4, "right_angle_handle": 11.0,
