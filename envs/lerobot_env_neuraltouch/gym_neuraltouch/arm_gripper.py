@@ -10,7 +10,8 @@ from lerobot_neuraltouch import kinematics, se3
 from lerobot_neuraltouch.kinematics import UnreachableError
 
 from .arm_scene import T_FLANGE_TCP, ArmConfig
-from .gripper import TICK_S, Gripper
+from .finger_scene import TICK_S
+from .gripper import Gripper
 from .scene import GripperConfig
 
 Array = NDArray[np.float64]

@@ -11,7 +11,8 @@ import mujoco
 import numpy as np
 from numpy.typing import NDArray
 
-from .gripper import TICK_S, Gripper
+from .finger_scene import TICK_S
+from .gripper import Gripper
 from .scene import GripperConfig
 
 Array = NDArray[np.float64]
