@@ -1,5 +1,6 @@
 """The gripper in a running simulation: fingers, control step and sensors, whatever carries them."""
 
+import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 
@@ -44,6 +45,7 @@ class Gripper(ABC):
         )
         self._grip = model.actuator("grip").id
         self._act_grip = int(model.actuator("grip").actadr[0])
+        self._bad_acceleration = data.warning[mujoco.mjtWarning.mjWARN_BADQACC]
         self._act = self._act_grip - 6
         self._tick_steps = round(TICK_S / model.opt.timestep)
         # Touch sensors of pad and core, left and right: the readings of the last tick lie at the end of each one's record.
@@ -100,7 +102,7 @@ class Gripper(ABC):
         force = np.zeros(2)
         for tick in range(TICKS):
             self._steer(tick)
-            lead = (goal - data.act[self._act_grip]) / TICK_S
+            lead = (goal - float(data.act[self._act_grip])) / TICK_S
             data.ctrl[self._grip] = min(max(lead, -slew), slew)
             mujoco.mj_step(model, data, self._tick_steps)
             np.maximum(force, self._readings.sum(axis=(1, 2)), out=force)
@@ -112,13 +114,13 @@ class Gripper(ABC):
 
     def failure(self) -> str:
         """Why the simulation can no longer be trusted; empty while it can."""
-        data = self.data
-        if not (np.isfinite(data.qpos).all() and np.isfinite(data.qvel).all()):
+        speed = float(np.abs(self.data.qvel).max())
+        if not math.isfinite(speed + float(self.data.qpos.sum())):
             return "simulation diverged: NaN or infinity in the state"
-        if data.warning[mujoco.mjtWarning.mjWARN_BADQACC].number:
+        if self._bad_acceleration.number:
             return "simulation diverged: unbounded acceleration"
-        if np.abs(data.qvel).max() > _MAX_SPEED:
-            return f"simulation diverged: speed {np.abs(data.qvel).max():.1f}"
+        if speed > _MAX_SPEED:
+            return f"simulation diverged: speed {speed:.1f}"
         return ""
 
     @property

@@ -195,9 +195,7 @@ class Workpiece:
 
     def touch(self, T_object_tcp: Array) -> NDArray[np.float32]:
         """Indentation of both skins with the tcp at a pose (4, 4) in the object's frame [m], shape (2, size, size)."""
-        return self.camera.indentation(
-            T_object_tcp @ self.camera.finger.pad_poses(self.gripper.finger_distance_m)
-        )
+        return self.camera.indentation(self._pad_poses(T_object_tcp))
 
     def picture(self, T_object_tcp: Array) -> NDArray[np.uint8]:
         """What both touch cameras show with the tcp at a pose (4, 4) in the object's frame, uint8 (2, size, size).
@@ -205,7 +203,10 @@ class Workpiece:
         The one place where images are made from what the pads feel. A picture of another kind, say of markers, would be made here
         from the indentation and `gripper`'s shear.
         """
-        return self.camera.gray(self.touch(T_object_tcp))
+        return self.camera.picture(self._pad_poses(T_object_tcp))
+
+    def _pad_poses(self, T_object_tcp: Array) -> Array:
+        return T_object_tcp @ self.camera.finger.pad_poses(self.gripper.finger_distance_m)
 
     def _collide(self, T_base_tcp: Array, finger_distance_m: float) -> None:
         """Find the contacts with the gripper at a pose."""
