@@ -15,7 +15,9 @@ from .scene import GripperConfig
 
 Array = NDArray[np.float64]
 
-TICKS = round(1 / (CONTROL_HZ * TICK_S))
+STEP_S = 1 / CONTROL_HZ
+"""One control step [s]."""
+TICKS = round(STEP_S / TICK_S)
 """The twist is rotated with the tcp this often within one control step; also the spans of the force's 20 ms mean."""
 TOUCH_PRESS_M = 0.0001
 """A pad is in contact when its skin is pressed in by this much [m]."""
@@ -142,6 +144,10 @@ class Gripper(ABC):
     def both_touch(self) -> bool:
         """Whether both pads are in contact."""
         return bool(np.all(self.pad_press_m > TOUCH_PRESS_M))
+
+    def set_fingers(self, finger_distance_m: float) -> None:
+        """Put the fingers at a distance [m], and nothing else: for a look at what they would touch."""
+        self.data.qpos[self._left] = self.data.qpos[self._right] = finger_distance_m / 2
 
     def _place_fingers(self, finger_distance_m: float) -> None:
         """Open the fingers, let the skins out, and stop whatever moves."""
