@@ -48,8 +48,13 @@ def log(T: Array) -> Float64Array:
 
 def inverse(T: Array) -> Float64Array:
     """The transform that undoes T, shape (..., 4, 4)."""
+    # Not through `transform`: this is needed several times in every control step.
     R_transposed = np.swapaxes(T[..., :3, :3], -1, -2)
-    return transform(R_transposed, -(R_transposed @ T[..., :3, 3, None])[..., 0])
+    result = np.zeros(np.shape(T))
+    result[..., :3, :3] = R_transposed
+    result[..., :3, 3:] = -(R_transposed @ T[..., :3, 3:])
+    result[..., 3, 3] = 1.0
+    return result
 
 
 def apply(T: Array, points: Array) -> Float64Array:

@@ -44,7 +44,7 @@ class TacTipFinger:
     shear_stiffness_n_per_m: float = 1200.0
     """Spring along each tangent [N/m]."""
     pad_mass_kg: float = 0.010
-    """Moving mass of the skin [kg]. Stable at 2 ms steps up to sqrt(stiffness / mass) * dt = 0.8."""
+    """Moving mass of the skin [kg]. Stable at 2 ms steps up to sqrt(stiffness / mass) dt = 0.8; longer steps get more inertia."""
     friction: float = 1.5
     """Coulomb friction of the skin against anything."""
     torsional_friction_m: float = 0.008

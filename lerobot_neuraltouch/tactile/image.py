@@ -5,6 +5,8 @@ mesh, so nothing is rebuilt when the object moves. Image axes: columns along pad
 fingertip's end (tcp +z). Pixels outside the pad's disc are 0.
 """
 
+import math
+
 import numpy as np
 import open3d as o3d
 import trimesh
@@ -52,7 +54,12 @@ class TactileCamera:
             o3d.core.Tensor(np.asarray(mesh.faces, dtype=np.uint32)),
         )
         self._pixels = np.flatnonzero(self.mask)
-        self._lattice, self._near = _lattice(self.mask)
+        self._places = np.concatenate([self._pixels, self._pixels + size * size])
+        self._lattice, around = _lattice(self.mask)
+        count = self._pixels.size
+        # numbered through both fingers, a neighbour outside the mask one past the end
+        self._around = np.stack([np.where(around == count, 2 * count, around), around + count])
+        self._nearness = _Nearness(self._scene, self.finger)
         self.mount(np.zeros(2), np.zeros((2, 2)))
 
     def mount(
@@ -76,10 +83,14 @@ class TactileCamera:
         on_pad = np.linalg.norm(at_rim, axis=-1) <= self.finger.tan_half_fov
         # Rays beside the pad's disc see its frame, never the object: they end at once.
         self._skin_depth = np.where(on_pad, depth, 1e-9).astype(np.float32)
+        # Homogeneous (x, y, z, 1), so that one small product gives both ends of a ray.
+        ones = np.ones((*depth.shape, 1))
         self._to_skin = np.concatenate(
-            [slopes * self._skin_depth[..., None], self._skin_depth[..., None]], axis=-1
+            [slopes * self._skin_depth[..., None], self._skin_depth[..., None], ones], axis=-1
         ).astype(np.float32)
+        self._to_lattice = np.ascontiguousarray(self._to_skin[:, self._lattice])
         self._pinhole = np.column_stack([offset, np.full(2, -self.finger.camera_distance_m)])
+        self._beside_m = float(np.linalg.norm(offset, axis=-1).max())
 
     def indentation(self, T_object_pad: NDArray[np.floating]) -> NDArray[np.float32]:
         """Depth of the object inside the skin, along the pad's normal [m], shape (2, size, size).
@@ -87,29 +98,52 @@ class TactileCamera:
         Args:
             T_object_pad: Poses of the left and right pad in the object's frame, shape (2, 4, 4).
         """
-        images = np.zeros((2, self.size * self.size), dtype=np.float32)
-        near = np.flatnonzero(self._may_touch(T_object_pad))
-        if near.size == 0:
-            return images.reshape(2, self.size, self.size)
+        images = np.zeros((2, self.size, self.size), dtype=np.float32)
+        places, depth = self._feel(T_object_pad)
+        images.reshape(-1)[places] = depth
+        return images
+
+    def picture(self, T_object_pad: NDArray[np.floating]) -> NDArray[np.uint8]:
+        """Gray images of `indentation`, by the camera's map, uint8 (2, size, size)."""
+        images = np.zeros((2, self.size, self.size), dtype=np.uint8)
+        places, depth = self._feel(T_object_pad)
+        images.reshape(-1)[places] = self.gray_map.to_gray(depth)
+        return images
+
+    def _feel(
+        self, T_object_pad: NDArray[np.floating]
+    ) -> tuple[NDArray[np.intp], NDArray[np.float32]]:
+        """Where the object may lie inside the skins, as places in the flattened pair of images, and how deep [m], shapes (num,)."""
+        near = [
+            finger
+            for finger in (0, 1)
+            if self._nearness.within(finger, T_object_pad[finger], self._beside_m)
+        ]
+        if not near:
+            return _NOWHERE
         # Most rays meet nothing before the skin, and "anything before t = 1?" is far cheaper than "where?". So ask that of every
         # second ray both ways, then cast those that meet something and their neighbours: only what is less than two pixels
         # wide could slip through. The rays of both fingers go together.
-        lattice = [self._rays(finger, T_object_pad[finger], self._lattice) for finger in near]
-        hits = np.split(self.blocked(np.concatenate(lattice)), near.size)
-        which = [self._around(hit) for hit in hits]
-        if not any(pixels.size for pixels in which):
-            return images.reshape(2, self.size, self.size)
-        rays = [
-            self._rays(finger, T_object_pad[finger], pixels)
-            for finger, pixels in zip(near, which, strict=True)
-        ]
-        batch = o3d.core.Tensor.from_numpy(np.concatenate(rays))
+        ends = [self._ends(finger, T_object_pad[finger]) for finger in near]
+        lattice = [self._to_lattice[finger] @ end for finger, end in zip(near, ends, strict=True)]
+        met = self.blocked(lattice[0] if len(near) == 1 else np.concatenate(lattice))
+        around = self._around[near[0] : near[-1] + 1].reshape(met.size, -1)
+        count = self._pixels.size
+        marked = np.zeros(2 * count + 1, dtype=np.bool_)
+        marked[around.take(np.flatnonzero(met), axis=0)] = True
+        which = np.flatnonzero(marked[:-1])
+        if not which.size:
+            return _NOWHERE
+        to_skin = self._to_skin.reshape(-1, 4).take(which, axis=0)
+        rays = np.empty((which.size, 6), dtype=np.float32)
+        middle = int(np.searchsorted(which, count))
+        for finger, end in zip(near, ends, strict=True):
+            part = slice(middle, None) if finger else slice(middle)
+            np.matmul(to_skin[part], end, out=rays[part])
+        hit = self._scene.cast_rays(o3d.core.Tensor.from_numpy(rays), nthreads=1)["t_hit"].numpy()
         # the way to the object, in units of the way to the skin
-        fraction = np.minimum(self._scene.cast_rays(batch, nthreads=1)["t_hit"].numpy(), 1)
-        parts = np.split(fraction, np.cumsum([pixels.size for pixels in which])[:-1])
-        for finger, pixels, part in zip(near, which, parts, strict=True):
-            images[finger, self._pixels[pixels]] = (1 - part) * self._skin_depth[finger, pixels]
-        return images.reshape(2, self.size, self.size)
+        fraction = np.minimum(hit, 1)
+        return self._places[which], (1 - fraction) * self._skin_depth.take(which)
 
     def gray(self, indentation_m: NDArray[np.floating]) -> NDArray[np.uint8]:
         """Gray images of an indentation [m], by the camera's map."""
@@ -121,34 +155,51 @@ class TactileCamera:
             o3d.core.Tensor.from_numpy(rays), 0.0, 1.0, nthreads=1
         ).numpy()
 
-    def _rays(
-        self, finger: int, T_object_pad: NDArray[np.floating], which: NDArray[np.integer]
-    ) -> NDArray[np.float32]:
-        """Some rays of one finger, from pinhole (t = 0) to undeformed skin (t = 1) in the object's frame, shape (num, 6)."""
+    def _ends(self, finger: int, T_object_pad: NDArray[np.floating]) -> NDArray[np.float32]:
+        """What `_to_skin` is multiplied by for rays (start, vector) from pinhole (t = 0) to undeformed skin (t = 1) in the object's
+        frame, shape (4, 6)."""
         rotation = T_object_pad[:3, :3]
-        rays = np.empty((which.size, 6), dtype=np.float32)
-        x, y, z = self._pinhole[finger]
-        rays[:, :3] = T_object_pad[:3, 3] + rotation[:, 2] * z + rotation[:, :2] @ (x, y)
-        np.matmul(self._to_skin[finger, which], rotation.T.astype(np.float32), out=rays[:, 3:])
-        return rays
+        ends = np.zeros((4, 6), dtype=np.float32)
+        ends[:3, 3:] = rotation.T
+        ends[3, :3] = T_object_pad[:3, 3] + rotation @ self._pinhole[finger]
+        return ends
 
-    def _around(self, hit: NDArray[np.bool_]) -> NDArray[np.intp]:
-        """Pixels of the mask around the lattice pixels that met something, shape (num,)."""
-        counts = np.bincount(self._near[hit].ravel(), minlength=self._pixels.size + 1)
-        return np.flatnonzero(counts[:-1])
 
-    def _may_touch(self, T_object_pad: NDArray[np.floating]) -> NDArray[np.bool_]:
-        """Whether the object reaches a sphere around each pad's rays, shape (2,): a cheap, safe first test."""
-        sag = self.finger.sagitta(self.finger.pad_radius_m)
-        back = self.finger.camera_distance_m
+class _Nearness:
+    """Whether an object reaches a sphere around a pad's rays: a cheap, safe first test.
+
+    Distances change by no more than the way gone, so the object is asked again only where the last answers leave it open.
+
+    Args:
+        scene: The object.
+        finger: Shape of the fingertip.
+    """
+
+    def __init__(self, scene: o3d.t.geometry.RaycastingScene, finger: TacTipFinger) -> None:
+        self._scene = scene
+        sag, back = finger.sagitta(finger.pad_radius_m), finger.camera_distance_m
         # the smallest sphere through the pinhole and the rim of the disc; the apex lies inside it
-        centre = -back + (self.finger.pad_radius_m**2 + (back - sag) ** 2) / (2 * (back - sag))
-        points = T_object_pad[:, :3, 3] + centre * T_object_pad[:, :3, 2]
-        distance = self._scene.compute_distance(
-            o3d.core.Tensor.from_numpy(points.astype(np.float32)), nthreads=1
-        ).numpy()
-        beside = float(np.linalg.norm(self._pinhole[:, :2], axis=-1).max())
-        return distance <= max(centre + back, -centre) + beside
+        self._centre = -back + (finger.pad_radius_m**2 + (back - sag) ** 2) / (2 * (back - sag))
+        self._radius = max(self._centre + back, -self._centre)
+        self._known = [((np.inf, 0.0, 0.0), 0.0)] * 2
+        """The last place of each pad that was asked for, and the object's distance from there [m]."""
+
+    def within(self, finger: int, T_object_pad: NDArray[np.floating], beside_m: float) -> bool:
+        """Whether the object reaches the sphere, made larger by `beside_m`, around the left (0) or right (1) pad."""
+        place = (T_object_pad[:3, 3] + self._centre * T_object_pad[:3, 2]).tolist()
+        known, distance = self._known[finger]
+        radius, moved = self._radius + beside_m, math.dist(place, known)
+        if distance - moved > radius:
+            return False
+        if distance + moved <= radius:
+            return True
+        point = o3d.core.Tensor.from_numpy(np.array([place], dtype=np.float32))
+        distance = self._scene.compute_distance(point, nthreads=1).item()
+        self._known[finger] = place, distance
+        return distance <= radius
+
+
+_NOWHERE = np.zeros(0, dtype=np.intp), np.zeros(0, dtype=np.float32)
 
 
 def _lattice(mask: NDArray[np.bool_]) -> tuple[NDArray[np.intp], NDArray[np.intp]]:

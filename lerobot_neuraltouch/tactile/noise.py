@@ -86,7 +86,8 @@ class EpisodeTouchNoise:
             start = int(rng.integers(bank.size - gray.size))
             levels += self.sigma_gray * bank[start : start + gray.size].reshape(gray.shape)
         levels += 0.5
-        return np.clip(levels, 0, 255, out=levels).astype(np.uint8) * self.alive
+        np.minimum(np.maximum(levels, 0, out=levels), 255, out=levels)
+        return levels.astype(np.uint8) * self.alive
 
 
 @cache

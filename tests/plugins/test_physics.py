@@ -3,9 +3,11 @@
 import json
 from pathlib import Path
 
+import mujoco
 import numpy as np
 import pytest
 import trimesh
+from numpy.testing import assert_allclose
 
 from gym_neuraltouch.physics import command
 from gym_neuraltouch.physics.images import analytic_contacts
@@ -42,6 +44,38 @@ def test_contacts_carry_the_weight_of_what_is_held() -> None:
     assert failures(rows) == []
     weights = {round(row.expected, 6) for row in rows if row.expected is not None}
     assert weights == {0.981, 2.943}  # 0.1 and 0.3 kg
+
+
+@BOTH
+def test_a_pad_feels_the_same_whatever_the_physics_step(name: str) -> None:
+    """Around a fixed object a step is twice as long; the same squeeze goes as deep, to a hundredth."""
+    plate = make_item("plate", trimesh.creation.box((0.06, 0.004, 0.06)), 0.004)
+    fixed, held = Rig(plate, FINGERS[name]), Rig(plate, FINGERS[name], free=True)
+    assert fixed.model.opt.timestep == 2 * held.model.opt.timestep == 0.004
+    for rig in (fixed, held):
+        rig.place(np.eye(4), 0.0042)
+        rig.squeeze(1.5, 1.0)
+    assert fixed.depth_m[0] == pytest.approx(held.depth_m[0], rel=0.01)
+    assert fixed.gripper.force_n[0] == pytest.approx(held.gripper.force_n[0], rel=0.01)
+    assert fixed.depth_m[0] - fixed.gripper.pad_press_m[0] == pytest.approx(
+        held.depth_m[0] - held.gripper.pad_press_m[0], rel=0.05
+    )
+
+
+def test_forces_are_means_of_the_readings_of_the_last_tick() -> None:
+    """The sensors' own record, against readings taken after each physics step."""
+    plate = make_item("plate", trimesh.creation.box((0.06, 0.004, 0.06)), 0.004)
+    rig = Rig(plate, DOME)
+    rig.place(np.eye(4), 0.0042)
+    rig.squeeze(1.5, 0.1)
+    gripper, readings = rig.gripper, []
+    for _ in range(gripper._tick_steps + 2):
+        mujoco.mj_step(rig.model, rig.data)
+        readings.append(rig.normal_force_n())
+    assert_allclose(
+        gripper._readings.sum(axis=(1, 2)), np.sum(readings[-gripper._tick_steps :], axis=0)
+    )
+    assert readings[-1][0] > 0.1
 
 
 def test_the_balance_of_forces_is_a_measurement() -> None:

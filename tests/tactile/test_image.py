@@ -155,6 +155,41 @@ def test_both_fingers_are_cast_in_one_batch(monkeypatch: pytest.MonkeyPatch) -> 
     assert not np.array_equal(together[0], together[1])
 
 
+def test_a_picture_is_the_gray_map_of_the_indentation() -> None:
+    camera = TactileCamera(trimesh.creation.icosphere(4, radius=0.015), FINGER, SIZE)
+    pads = FINGER.pad_poses(0.027)
+    assert camera.picture(pads).any()
+    assert_array_equal(camera.picture(pads), camera.gray(camera.indentation(pads)))
+    pads[:, 2, 3] += 1.0
+    assert not camera.picture(pads).any()
+
+
+def test_whether_the_object_is_near_is_what_its_distance_says_on_any_way() -> None:
+    """Pads wander in and out; what is remembered never changes the answer, and saves most questions."""
+    ball = trimesh.creation.icosphere(5, radius=0.015)
+    camera = TactileCamera(ball, FINGER, SIZE)
+    nearness, rng = camera._nearness, np.random.default_rng(0)
+    asked = []
+
+    class Spy:
+        def compute_distance(self, point: object, **kwargs: object) -> object:
+            asked.append(point)
+            return camera._scene.compute_distance(point, **kwargs)
+
+    nearness._scene = Spy()  # type: ignore[assignment]
+    T, near = se3.transform(translation=(0.05, 0.0, 0.0)), []
+    for _ in range(400):
+        T = T @ se3.exp(rng.normal(0.0, [0.001] * 3 + [0.02] * 3))
+        T[:3, 3] *= 0.998
+        centre = T[:3, 3] + nearness._centre * T[:3, 2]
+        gap = np.linalg.norm(centre) - 0.015 - nearness._radius - 0.0005
+        near.append(nearness.within(0, T, 0.0005))
+        if abs(gap) > 1e-5:  # the mesh lies 2 micrometres inside the ball
+            assert near[-1] == (gap < 0)
+    assert 40 < sum(near) < 360
+    assert len(asked) < 200
+
+
 @pytest.mark.parametrize("shape", FINGERS)
 def test_a_larger_image_is_the_same_picture(shape: str) -> None:
     """Pixels of 64, averaged from those of 128 and 256, differ by what the object rises within one."""

@@ -10,7 +10,7 @@ from lerobot_neuraltouch import kinematics, se3
 from lerobot_neuraltouch.kinematics import UnreachableError
 
 from .arm_scene import T_FLANGE_TCP, ArmConfig
-from .gripper import TICK_S, Gripper
+from .gripper import STEP_S, TICKS, Gripper
 from .scene import GripperConfig
 
 Array = NDArray[np.float64]
@@ -134,22 +134,22 @@ class ArmGripper(Gripper):
         )
 
     def _begin(self, twist: Array) -> None:
-        self._twist = twist
-        self.limited_by = ""
+        # From the set points, here and where they will be: the joints' lag, or one velocity for all of the step, would bend the path.
+        self._unwind()
+        here = self._motion(self._set_points, twist)
+        ahead = self._motion(self._set_points + STEP_S * here.velocity, twist)
+        self._velocity, self._change = here.velocity, ahead.velocity - here.velocity
+        self.limited_by = ", ".join(dict.fromkeys(here.limited_by + ahead.limited_by))
 
     def _steer(self, tick: int) -> None:
         if self.stopped_by:
             self._set_points[:], self._commands[:] = self._joints, 0.0
             return
         self._unwind()
-        # From the set points in the middle of the tick: the joints' lag, and straight pieces, would bend the path.
-        middle = self._set_points + 0.5 * TICK_S * self._commands
-        motion = kinematics.differential_ik(
-            self.arm.model, middle, self._twist, T_FLANGE_TCP, period_s=TICK_S
-        )
-        self._commands[:] = motion.velocity
-        if motion.limited_by:
-            self.limited_by = ", ".join(motion.limited_by)
+        self._commands[:] = self._velocity + (tick + 0.5) / TICKS * self._change
+
+    def _motion(self, q: Array, twist: Array) -> kinematics.JointMotion:
+        return kinematics.differential_ik(self.arm.model, q, twist, T_FLANGE_TCP, period_s=STEP_S)
 
     def _unwind(self) -> None:
         """Take back what of the set points lies beyond saturated servos: a blocked arm shall not store it up."""

@@ -1,5 +1,6 @@
 """The gripper in a running simulation: fingers, control step and sensors, whatever carries them."""
 
+import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 
@@ -9,18 +10,17 @@ from numpy.typing import NDArray
 
 from lerobot_neuraltouch.features import CONTROL_HZ, MAX_FINGER_DISTANCE, MIN_FINGER_DISTANCE
 
-from .scene import TIMESTEP_S, GripperConfig
+from .finger_scene import TICK_S
+from .scene import GripperConfig
 
 Array = NDArray[np.float64]
 
-SUBSTEPS = round(1 / (CONTROL_HZ * TIMESTEP_S))
-"""Physics steps in one control step."""
-TICKS = 5
+STEP_S = 1 / CONTROL_HZ
+"""One control step [s]."""
+TICKS = round(STEP_S / TICK_S)
 """The twist is rotated with the tcp this often within one control step; also the spans of the force's 20 ms mean."""
 TOUCH_PRESS_M = 0.0001
 """A pad is in contact when its skin is pressed in by this much [m]."""
-_TICK_STEPS = SUBSTEPS // TICKS
-TICK_S = _TICK_STEPS * TIMESTEP_S
 _MAX_SPEED = 20.0
 """No joint of a sound simulation is ever this fast [m/s, rad/s]."""
 
@@ -47,7 +47,11 @@ class Gripper(ABC):
         )
         self._grip = model.actuator("grip").id
         self._act_grip = int(model.actuator("grip").actadr[0])
+        self._bad_acceleration = data.warning[mujoco.mjtWarning.mjWARN_BADQACC]
         self._act = self._act_grip - 6
+        self._tick_steps = round(TICK_S / model.opt.timestep)
+        # Touch sensors of pad and core, left and right: the readings of the last tick lie at the end of each one's record.
+        self._readings = data.history.reshape(2, 2, -1)[:, :, -self._tick_steps :]
         self.solid_geoms = np.flatnonzero(model.geom_contype == 1)
         """Whatever of fingers and carrier collides."""
         self.limited_by = ""
@@ -97,18 +101,14 @@ class Gripper(ABC):
         self._begin(twist)
         goal = min(max(set_point_m, MIN_FINGER_DISTANCE), MAX_FINGER_DISTANCE)
         slew = self.config.grip_slew_m_per_s
-        sensors = data.sensordata
-        force, total, step = np.zeros(2), np.zeros(4), mujoco.mj_step
+        force = np.zeros(2)
         self.force_n = force
         for tick in range(TICKS):
             self._steer(tick)
-            lead = (goal - data.act[self._act_grip]) / TICK_S
+            lead = (goal - float(data.act[self._act_grip])) / TICK_S
             data.ctrl[self._grip] = min(max(lead, -slew), slew)
-            total[:] = 0.0
-            for _ in range(_TICK_STEPS):
-                step(model, data)
-                total += sensors
-            np.maximum(force, total.reshape(2, 2).sum(axis=1) / _TICK_STEPS, out=force)
+            mujoco.mj_step(model, data, self._tick_steps)
+            np.maximum(force, self._readings.sum(axis=(1, 2)) / self._tick_steps, out=force)
             if watch is not None:
                 watch()
         return force
@@ -120,13 +120,13 @@ class Gripper(ABC):
 
     def failure(self) -> str:
         """Why the simulation can no longer be trusted; empty while it can."""
-        data = self.data
-        if not (np.isfinite(data.qpos).all() and np.isfinite(data.qvel).all()):
+        speed = float(np.abs(self.data.qvel).max())
+        if not math.isfinite(speed + float(self.data.qpos.sum())):
             return "simulation diverged: NaN or infinity in the state"
-        if data.warning[mujoco.mjtWarning.mjWARN_BADQACC].number:
+        if self._bad_acceleration.number:
             return "simulation diverged: unbounded acceleration"
-        if np.abs(data.qvel).max() > _MAX_SPEED:
-            return f"simulation diverged: speed {np.abs(data.qvel).max():.1f}"
+        if speed > _MAX_SPEED:
+            return f"simulation diverged: speed {speed:.1f}"
         return ""
 
     @property
@@ -148,6 +148,10 @@ class Gripper(ABC):
     def both_touch(self) -> bool:
         """Whether both pads are in contact."""
         return bool(np.all(self.pad_press_m > TOUCH_PRESS_M))
+
+    def set_fingers(self, finger_distance_m: float) -> None:
+        """Put the fingers at a distance [m], and nothing else: for a look at what they would touch."""
+        self.data.qpos[self._left] = self.data.qpos[self._right] = finger_distance_m / 2
 
     def _place_fingers(self, finger_distance_m: float) -> None:
         """Open the fingers, let the skins out, and stop whatever moves."""

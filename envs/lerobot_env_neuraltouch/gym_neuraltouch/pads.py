@@ -47,8 +47,9 @@ class PadMechanics:
     def _set_springs(self, joints: NDArray[np.intp], stiffness: float) -> None:
         model = self._model
         model.jnt_stiffness[joints] = stiffness
-        critical = 2 * np.sqrt(stiffness * self._finger.pad_mass_kg)
-        model.dof_damping[model.jnt_dofadr[joints]] = critical
+        dofs = model.jnt_dofadr[joints]
+        inertia = self._finger.pad_mass_kg + model.dof_armature[dofs]
+        model.dof_damping[dofs] = 2 * np.sqrt(stiffness * inertia)  # critical
 
 
 def _ids(find: Callable[[str], Any], names: list[str]) -> NDArray[np.intp]:

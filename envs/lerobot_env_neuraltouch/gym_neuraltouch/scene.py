@@ -16,16 +16,12 @@ from lerobot_neuraltouch.features import MAX_FINGER_DISTANCE
 from lerobot_neuraltouch.objects.model import ObjectModel
 from lerobot_neuraltouch.tactile import TacTipFinger
 
-from . import arm_scene
+from . import arm_scene, finger_scene
 from .arm_scene import ArmConfig
 from .holder import Holder
 from .holder_scene import VISUAL_GROUP, add_holder
 
-TIMESTEP_S = 0.002
 COLLISION_GROUP = 3
-_CORE_MASS_KG = 0.05
-_MIN_JOINT_DISTANCE = -0.016
-"""The finger joints reach further than any set point [m]: both skins on their stops around a thin wall."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -61,9 +57,9 @@ class GripperConfig:
         for name, value in vars(self).items():
             if not 0 < value < float("inf"):
                 raise ValueError(f"{name} must be a positive number, got {value}.")
-        if self.finger_mass_kg <= _CORE_MASS_KG:
+        if self.finger_mass_kg <= finger_scene.CORE_MASS_KG:
             raise ValueError(
-                f"finger_mass_kg must exceed its core's {_CORE_MASS_KG} kg, got {self.finger_mass_kg}."
+                f"finger_mass_kg must exceed its core's {finger_scene.CORE_MASS_KG} kg, got {self.finger_mass_kg}."
             )
 
 
@@ -87,7 +83,9 @@ def compile_model(
         arm: What carries the gripper; without one it flies.
         holder: What holds the object at the start.
     """
-    spec = mujoco.MjSpec.from_string(_scene_xml(finger, gripper, arm))
+    spec = mujoco.MjSpec.from_string(
+        _scene_xml(finger, gripper, arm, finger_scene.timestep_s(free))
+    )
     if holder is None:
         _add_object(spec, item, free)
     else:
@@ -155,13 +153,15 @@ def _faces(mesh: trimesh.Trimesh) -> list[int]:
     return np.asarray(mesh.faces, dtype=np.int32).ravel().tolist()
 
 
-def _scene_xml(finger: TacTipFinger, gripper: GripperConfig, arm: ArmConfig | None) -> str:
+def _scene_xml(
+    finger: TacTipFinger, gripper: GripperConfig, arm: ArmConfig | None, step_s: float
+) -> str:
     hand = "".join(
         (
             f'<geom class="drawn" type="box" size=".030 .050 .020" pos="0 0 {_PALM_Z_M}"/>',
             '<site name="tcp" size=".001" group="4"/>',
-            _finger_xml(finger, gripper, "left", -1),
-            _finger_xml(finger, gripper, "right", 1),
+            finger_scene.body_xml(finger, gripper.finger_mass_kg, step_s, "left", -1),
+            finger_scene.body_xml(finger, gripper.finger_mass_kg, step_s, "right", 1),
         )
     )
     grip = gripper.max_grip_force_n
@@ -174,7 +174,7 @@ def _scene_xml(finger: TacTipFinger, gripper: GripperConfig, arm: ArmConfig | No
     return f"""
 <mujoco model="gym_neuraltouch">
   <compiler angle="radian"/>
-  <option timestep="{TIMESTEP_S}" integrator="implicitfast" cone="elliptic" impratio="300" iterations="50"
+  <option timestep="{step_s}" integrator="implicitfast" cone="elliptic" impratio="300" iterations="50"
           ls_iterations="50">
     <flag autoreset="disable" island="disable"/>  <!-- one hand makes one island: finding it costs more than it saves -->
   </option>
@@ -182,11 +182,7 @@ def _scene_xml(finger: TacTipFinger, gripper: GripperConfig, arm: ArmConfig | No
   <asset><texture type="skybox" builtin="gradient" rgb1=".93 .95 .97" rgb2=".8 .85 .9" width="64" height="64"/></asset>
   <statistic center="0 0 0.1" extent="0.5"/>
   <default>
-    <default class="finger"><geom contype="1" conaffinity="2" priority="1" condim="4" group="{VISUAL_GROUP}"
-      friction="{finger.friction} {finger.torsional_friction_m} .0001" solref=".004 1" solimp=".95 .99 .001"/></default>
-    <default class="skin"><geom contype="1" conaffinity="2" priority="1" condim="4" group="{VISUAL_GROUP}"
-      friction="{finger.friction} {finger.torsional_friction_m} .0001" solref=".006 1" solimp=".95 .99 .001"
-      mass="{finger.pad_mass_kg}"/></default>
+    {finger_scene.defaults_xml(finger, step_s)}
     <default class="drawn"><geom contype="0" conaffinity="0" mass="0" group="{VISUAL_GROUP}" rgba=".35 .37 .4 1"/></default>
     {arm_scene.DEFAULTS_XML}
   </default>
@@ -197,17 +193,14 @@ def _scene_xml(finger: TacTipFinger, gripper: GripperConfig, arm: ArmConfig | No
     {carrier}
   </worldbody>
   <tendon><fixed name="distance"><joint joint="left" coef="1"/><joint joint="right" coef="1"/></fixed></tendon>
-  <equality><joint joint1="left" joint2="right" polycoef="0 1 0 0 0" solref=".004 1"/></equality>
+  <equality>{finger_scene.coupling_xml(step_s)}</equality>
   <actuator>
     {servos}
     <intvelocity name="grip" tendon="distance" kp="{gripper.grip_stiffness_n_per_m}"
       kv="{gripper.grip_damping_n_s_per_m}" forcerange="{-grip} {grip}"
-      actrange="{_MIN_JOINT_DISTANCE} {MAX_FINGER_DISTANCE}"/>
+      actrange="{finger_scene.MIN_JOINT_DISTANCE} {MAX_FINGER_DISTANCE}"/>
   </actuator>
-  <sensor>
-    <touch name="left_pad" site="left_pad"/><touch name="left_core" site="left_core"/>
-    <touch name="right_pad" site="right_pad"/><touch name="right_core" site="right_core"/>
-  </sensor>
+  <sensor>{finger_scene.sensors_xml(step_s)}</sensor>
 </mujoco>"""
 
 
@@ -248,47 +241,6 @@ def _free_actuators_xml(gripper: GripperConfig) -> str:
         for axis, direction in zip("xyz", _AXES, strict=True)
     )
     return linear + angular
-
-
-def _finger_xml(finger: TacTipFinger, gripper: GripperConfig, name: str, side: int) -> str:
-    """One finger in tcp axes; `side` is the sign of its place along y. The body's origin is the skin's apex."""
-    half_x, half_y, half_z = (
-        finger.core_half_size_m
-    )  # pad axes: pad y lies along tcp z, the normal along tcp y
-    core_y = side * (finger.core_depth_m + half_z)
-    normal, shear, mass = (
-        finger.normal_stiffness_n_per_m,
-        finger.shear_stiffness_n_per_m,
-        finger.pad_mass_kg,
-    )
-    stop = 'solreflimit=".006 1" solimplimit=".95 .99 .0005"'
-    spring = f'type="slide" {stop} range="{-finger.max_shear_m} {finger.max_shear_m}"'
-    shear_spring = f'{spring} stiffness="{shear}" damping="{2 * np.sqrt(shear * mass)}"'
-    return f"""
-<body name="{name}" gravcomp="1">
-  <joint name="{name}" type="slide" axis="0 {side} 0" armature="{gripper.finger_mass_kg - _CORE_MASS_KG}"
-    range="{_MIN_JOINT_DISTANCE / 2} {MAX_FINGER_DISTANCE / 2}"/>
-  <geom class="finger" name="{name}_core" type="box" size="{half_x} {half_z} {half_y}" pos="0 {core_y} {-finger.core_setback_m}"
-    mass="{_CORE_MASS_KG}" rgba=".2 .2 .22 1"/>
-  <geom class="drawn" type="box" size=".008 {half_z} .038" pos="0 {core_y} -.052"/>
-  <site name="{name}_core" size=".05" group="4"/>
-  <body name="{name}_pad" gravcomp="1">
-    <joint name="{name}_normal" type="slide" axis="0 {side} 0" stiffness="{normal}"
-      damping="{2 * np.sqrt(normal * mass)}" range="-.0005 {finger.max_travel_m}" {stop}/>
-    <joint name="{name}_shear_x" axis="1 0 0" {shear_spring}/>
-    <joint name="{name}_shear_z" axis="0 0 1" {shear_spring}/>
-    <geom class="skin" name="{name}_skin" {_skin_xml(finger, side)} rgba=".1 .1 .12 1"/>
-    <site name="{name}_pad" size=".05" group="4"/>
-  </body>
-</body>"""
-
-
-def _skin_xml(finger: TacTipFinger, side: int) -> str:
-    """The skin's solid, its apex in the origin."""
-    a, c = finger.skin_radius_m, finger.skin_height_m
-    if finger.shape == "flat":
-        return f'type="cylinder" size="{a} {c}" pos="0 {side * c} 0" euler="{np.pi / 2} 0 0"'
-    return f'type="ellipsoid" size="{a} {c} {a}" pos="0 {side * c} 0"'
 
 
 _AXES = ("1 0 0", "0 1 0", "0 0 1")

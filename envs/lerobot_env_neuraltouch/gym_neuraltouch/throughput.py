@@ -95,7 +95,8 @@ def time_row(
             results = pool.starmap(_work, jobs)
     steps = sum(result["steps"] for result in results)
     seconds = {
-        key: sum(r[key] for r in results) for key in ("physics", "rays", "reset", "total", "cpu")
+        key: sum(r[key] for r in results)
+        for key in ("physics", "rays", "reset", "resets", "total", "cpu")
     }
     rest = seconds["total"] - seconds["physics"] - seconds["rays"] - seconds["reset"]
     return {
@@ -107,6 +108,8 @@ def time_row(
         "contact_fraction": sum(result["contacts"] for result in results) / steps,
         "steps_per_s": sum(result["steps"] / result["total"] for result in results),
         "steps_per_cpu_s": steps / seconds["cpu"],
+        "reset_ms": 1e3 * seconds["reset"] / max(seconds["resets"], 1),
+        "load_average": os.getloadavg()[0],
         "physics_share": seconds["physics"] / seconds["total"],
         "rays_share": seconds["rays"] / seconds["total"],
         "reset_share": seconds["reset"] / seconds["total"],
@@ -121,7 +124,8 @@ def describe(row: dict[str, Any]) -> str:
     )
     return (
         f"{row['env']:22} {row['robot']:7} {row['image']:4d} px  {row['processes']} x {row['num_envs']} envs: {row['steps_per_s']:6.0f} steps/s"
-        f"  ({row['steps_per_cpu_s']:.0f} per s of processor time), in contact {row['contact_fraction']:.0%};  {shares}"
+        f"  ({row['steps_per_cpu_s']:.0f} per s of processor time), in contact {row['contact_fraction']:.0%};  {shares};"
+        f"  {row['reset_ms']:.0f} ms per reset; load average {row['load_average']:.1f}"
     )
 
 
@@ -161,7 +165,7 @@ def _work(
         player.build_objects(config.num_objects)
     with (
         _stopwatch(Gripper, "drive") as physics,
-        _stopwatch(TactileCamera, "indentation") as rays,
+        _stopwatch(TactileCamera, "picture") as rays,
         _stopwatch(RefineEnv, "reset") as reset,
     ):
         started, cpu_started = time.perf_counter(), time.process_time()
@@ -175,6 +179,7 @@ def _work(
         "physics": physics(),
         "rays": rays(),
         "reset": reset(),
+        "resets": sum(player.resets for player in players),
         "total": total,
         "cpu": cpu,
     }
@@ -189,7 +194,7 @@ class _Player:
 
     def __init__(self, env: Any, seed: int) -> None:
         self.env, self.teacher = env, ServoTeacher(_TEACHER)
-        self.steps = self.contacts = 0
+        self.steps = self.contacts = self.resets = 0
         _, self.info = env.reset(seed=seed)
 
     def build_objects(self, num_objects: int) -> None:
@@ -203,6 +208,7 @@ class _Player:
         self.contacts += bool(np.all(self.info["privileged"]["pad_press_m"] > TOUCH_PRESS_M))
         if terminated or truncated:
             _, self.info = self.env.reset()
+            self.resets += 1
 
 
 @contextmanager

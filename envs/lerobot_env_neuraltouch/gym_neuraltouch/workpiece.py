@@ -170,34 +170,40 @@ class Workpiece:
             return False
         model, data, solid = self.model, self.data, self.gripper.solid_geoms
         model.geom_margin[solid] = clearance_m
-        self._collide(T_base_tcp, finger_distance_m)
-        near = np.isin(data.contact.geom, solid).any()
+        self.gripper.place(T_base_tcp, finger_distance_m)
+        self._collide()
+        near = data.ncon > 0 and np.isin(data.contact.geom, solid).any()
         model.geom_margin[solid] = 0
-        return not near
+        return not bool(near)
 
     def skin_comes_first(self, T_base_tcp: Array, finger_distance_m: float) -> bool:
         """Whether each finger, closing from here past the middle, is felt: its skin is pressed in before its core meets anything."""
         pressed = [0.0, 0.0]
+        self.gripper.place(T_base_tcp, finger_distance_m)
         for distance in np.arange(finger_distance_m, -finger_distance_m, -_CLOSING_STEP_M):
-            self._collide(T_base_tcp, float(distance))
-            touching = self.data.contact.geom
+            self.gripper.set_fingers(float(distance))
+            self._collide()
+            touching = self._touching()
             for finger in (0, 1):
                 core, skin = self._finger_geoms[finger]
                 if pressed[finger] >= _FELT_PRESS_M:
                     continue
-                if (touching == core).any():
+                if core in touching:
                     return False
-                if pressed[finger] > 0.0 or (touching == skin).any():
+                if pressed[finger] > 0.0 or skin in touching:
                     pressed[finger] += _CLOSING_STEP_M / 2
             if min(pressed) >= _FELT_PRESS_M:
                 return True
         return False
 
+    def _touching(self) -> set[int]:
+        """Geoms that are in contact."""
+        # Contacts are rare here, and asking for them is slow.
+        return set(self.data.contact.geom.ravel().tolist()) if self.data.ncon else set()
+
     def touch(self, T_object_tcp: Array) -> NDArray[np.float32]:
         """Indentation of both skins with the tcp at a pose (4, 4) in the object's frame [m], shape (2, size, size)."""
-        return self.camera.indentation(
-            T_object_tcp @ self.camera.finger.pad_poses(self.gripper.finger_distance_m)
-        )
+        return self.camera.indentation(self._pad_poses(T_object_tcp))
 
     def picture(self, T_object_tcp: Array) -> NDArray[np.uint8]:
         """What both touch cameras show with the tcp at a pose (4, 4) in the object's frame, uint8 (2, size, size).
@@ -205,20 +211,22 @@ class Workpiece:
         The one place where images are made from what the pads feel. A picture of another kind, say of markers, would be made here
         from the indentation and `gripper`'s shear.
         """
-        return self.camera.gray(self.touch(T_object_tcp))
+        return self.camera.picture(self._pad_poses(T_object_tcp))
 
-    def _collide(self, T_base_tcp: Array, finger_distance_m: float) -> None:
-        """Find the contacts with the gripper at a pose."""
-        self.gripper.place(T_base_tcp, finger_distance_m)
+    def _pad_poses(self, T_object_tcp: Array) -> Array:
+        return T_object_tcp @ self.camera.finger.pad_poses(self.gripper.finger_distance_m)
+
+    def _collide(self) -> None:
+        """Find the contacts with everything where it is."""
         mujoco.mj_kinematics(self.model, self.data)
         mujoco.mj_comPos(self.model, self.data)
         mujoco.mj_collision(self.model, self.data)
 
     @cached_property
-    def _finger_geoms(self) -> NDArray[np.int32]:
-        """Core and skin of the left and right finger, shape (2, 2)."""
+    def _finger_geoms(self) -> list[list[int]]:
+        """Core and skin of the left and right finger."""
         names = [[f"{side}_core", f"{side}_skin"] for side in ("left", "right")]
-        return np.array([[self.model.geom(name).id for name in pair] for pair in names])
+        return [[self.model.geom(name).id for name in pair] for pair in names]
 
     def _pose(self) -> tuple[Array, Array]:
         """Views of the object's position and quaternion in the simulation's state."""
