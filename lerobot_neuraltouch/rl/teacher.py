@@ -36,9 +36,12 @@ class ServoTeacherConfig:
     touch_press_m: float = 0.0002
     """A pad counts as touching when its skin is pressed in by this much [m]."""
     light_press_m: float = 0.001
-    """Press of both skins while the pose is still far off [m]."""
+    """Press of the skin that touches first while the other one comes in [m]."""
+    far_press_m: float = 0.0025
+    """Press of both skins while the pose is still far off [m]: deeper than at the target, because a larger touched area tells more. Where
+    a flat or an arc is wider than what is touched, the place along it cannot be felt."""
     near_m: float = 0.002
-    """The press grows to its final 2 mm as the position error falls below this [m], or the angle below `near_rad`."""
+    """The press goes to its final 2 mm as the position error falls below this [m] and the angle below `near_rad`."""
     near_rad: float = float(np.deg2rad(4.0))
     press_gain: float = 0.5
     """Share of the error in the mean press that is corrected per step."""
@@ -88,13 +91,13 @@ class ServoTeacher:
         return _action(_clamp(twist), distance - config.centre_m)
 
     def _align(self, error: Array, press: Array, shear: Array, distance: float) -> Array:
-        """Both pads touch: remove the whole error; press harder as it vanishes."""
+        """Both pads touch: remove the whole error; press as at the target as it vanishes."""
         config = self.config
         far = max(
             float(np.linalg.norm(error[:3])) / config.near_m,
             float(np.linalg.norm(error[3:])) / config.near_rad,
         )
-        wanted = PRESS_DEPTH + (config.light_press_m - PRESS_DEPTH) * min(far, 1.0)
+        wanted = PRESS_DEPTH + (config.far_press_m - PRESS_DEPTH) * min(far, 1.0)
         # A skin that slides is sheared in proportion to its press; more than that is an edge that holds it back.
         held = max(0.0, float(np.max(config.shear_to_press * shear - press)))
         opening = 2 * config.press_gain * (float(press.mean()) - wanted + held)

@@ -13,6 +13,8 @@ from lerobot_policy_neuraltouch.training.online.settings import PlaySettings, Tr
 
 _PATIENCE_S = 5.0
 """How often a learner that waits looks whether its workers live [s]."""
+_FIRST_WEIGHTS_S = 600.0
+"""Nothing is played before the first weights; a worker that gets none for so long gives up [s]."""
 _WAITING_CHUNKS = 2
 """Deliveries per worker that may wait for the learner; then the worker waits."""
 
@@ -134,6 +136,18 @@ class ProcessRollout(Rollout):
             worker.join()
 
 
+def _deliver(deliveries: Any, experience: Experience) -> bool:
+    """Hand over a chunk; false if the learner is gone, however it went: then nobody is to play on."""
+    learner = mp.parent_process()
+    while learner is not None and learner.is_alive():
+        try:
+            deliveries.put(experience, timeout=_PATIENCE_S)
+            return True
+        except queue.Full:
+            continue
+    return False
+
+
 def _serve(
     policy: Path,
     settings: PlaySettings,
@@ -147,7 +161,7 @@ def _serve(
     try:
         torch.set_num_threads(1)
         player = Player(policy, settings, seed=seed, worker=worker)
-        news = inbox.get()  # nothing is played before the first weights
+        news = inbox.get(timeout=_FIRST_WEIGHTS_S)
         while True:
             weights, teacher_share = news
             player.load(
@@ -156,7 +170,8 @@ def _serve(
                     for part, state in weights.items()
                 }
             )
-            deliveries.put(player.play(chunk, teacher_share))
+            if not _deliver(deliveries, player.play(chunk, teacher_share)):
+                return
             while not inbox.empty():
                 news = inbox.get()
     except Exception as error:
