@@ -10,7 +10,6 @@ import numpy as np
 from lerobot_neuraltouch import se3
 from lerobot_neuraltouch.se3 import Array, Float64Array
 
-
 _SIDEWAYS = 0.5
 """A hand comes from the side when its approach direction is this much along x of the upright frame: 30 deg off the vertical."""
 
