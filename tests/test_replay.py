@@ -41,6 +41,17 @@ def test_up_stays_up_and_aside_is_level_however_the_hand_leans(lean_rad: float) 
     assert_allclose(end[:3, :3], leaning[:3, :3], atol=1e-12)
 
 
+def test_exchanged_fingers_are_the_same_grasp_for_a_hand_that_comes_from_the_side() -> None:
+    """Along x in base, its left finger once to the right and once to the left; but one that comes from above has no other side."""
+    ahead = np.column_stack([[0.0, 0.0, -1.0], [0.0, 1.0, 0.0], [1.0, 0.0, 0.0]])
+    exchanged = np.diag([-1.0, -1.0, 1.0])
+    for R in (ahead, ahead @ exchanged):
+        assert_allclose(replay.upright(se3.transform(R))[:3, :3], np.eye(3), atol=1e-12)
+    down = np.diag([1.0, -1.0, -1.0])
+    assert_allclose(replay.upright(se3.transform(down))[:3, 1], (0.0, -1.0, 0.0))
+    assert_allclose(replay.upright(se3.transform(down @ exchanged))[:3, 1], (0.0, 1.0, 0.0))
+
+
 def test_a_turn_about_the_vertical_is_about_the_tcp() -> None:
     grasp = poses(1)[0]
     turned = grasp.copy()

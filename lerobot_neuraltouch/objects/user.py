@@ -92,11 +92,21 @@ def load_object(path: str | Path, *, physics: bool = True) -> ObjectModel:
         name=path.stem,
         category=category,
         mesh=mesh,
-        pieces=convex_pieces(mesh) if physics else (),
+        pieces=_pieces(mesh, path) if physics else (),
         features=features,
         mass_kg=_positive(data.get("mass_kg", 0.2), "mass_kg", f"'{path}'"),
         style="user",
     )
+
+
+def _pieces(mesh: trimesh.Trimesh, path: Path) -> tuple[trimesh.Trimesh, ...]:
+    try:
+        return convex_pieces(mesh)
+    except ValueError as error:
+        raise ValueError(
+            f"'{path}': its mesh cannot be taken apart into convex pieces for the physics: {error} Available: meshes that are closed, "
+            "have holes or cracks, or are sheets."
+        ) from error
 
 
 def _read_yaml(path: Path) -> dict[str, Any]:

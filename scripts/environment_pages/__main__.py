@@ -8,11 +8,10 @@ from pathlib import Path
 
 import gymnasium
 from environment_index import index
-from environment_page import page
+from environment_page import FOLDER, page
 
 from gym_neuraltouch.making import make_task, registered_tasks
 
-FOLDER = Path(__file__).parents[2] / "docs" / "environments"
 INDEX = "README.md"
 
 

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 
 import gymnasium
-from environment_page import NOTE, task_of
+from environment_page import NOTE, picture, task_of
 from markdown_tables import table
 
 from gym_neuraltouch.making import NAMESPACE
@@ -84,8 +84,13 @@ lerobot-eval --policy.path=$(neuraltouch pretrained) --policy.device=cpu --env.t
 def overview(envs: Mapping[str, gymnasium.Env]) -> str:
     """A table of environments with their pictures."""
     rows = [
-        (f"[{name}]({name}.md)", f"[![]({picture})]({name}.md)", task.category, task.text)
+        (f"[{name}]({name}.md)", link_around(picture(name), name), task.category, task.text)
         for name, env in envs.items()
-        for task, picture in [(task_of(env), f"images/{name}.png")]
+        for task in [task_of(env)]
     ]
     return table(("environment", "at the target", "object", "task text"), rows)
+
+
+def link_around(content: str, name: str) -> str:
+    """A link to a task's page, if there is something to click on."""
+    return f"[{content}]({name}.md)" if content else ""

@@ -2,6 +2,7 @@
 
 import inspect
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import gymnasium
@@ -26,6 +27,7 @@ from lerobot_neuraltouch.objects import bolt, bottle, mug
 from lerobot_neuraltouch.objects.catalogue import SPLITS, has_objects, make_object_with
 from lerobot_neuraltouch.objects.contact import DIRECTIONS
 
+FOLDER = Path(__file__).parents[2] / "docs" / "environments"
 NOTE = "<!-- Written by scripts/environment_pages: change the docstrings, then run `make docs`. -->"
 
 
@@ -36,7 +38,7 @@ def page(name: str, env: gymnasium.Env, info: Mapping[str, Any]) -> str:
     parts = [
         NOTE,
         f"# {name}",
-        f"![{task.text}: the scene and both touch images at the target](images/{name}.png)",
+        picture(name, f"{task.text}: the scene and both touch images at the target"),
         summary(name, env),
         "## Description",
         sections["Description"],
@@ -73,6 +75,12 @@ def page(name: str, env: gymnasium.Env, info: Mapping[str, Any]) -> str:
         f"`v{env.get_wrapper_attr('spec').version}`: the first one.",
     ]
     return "\n\n".join(part for part in parts if part) + "\n"
+
+
+def picture(name: str, text: str = "") -> str:
+    """A task's picture, if there is one."""
+    path = f"images/{name}.png"
+    return f"![{text}]({path})" if (FOLDER / path).is_file() else ""
 
 
 def success(sections: Mapping[str, str]) -> list[str]:

@@ -12,7 +12,12 @@ from docstring_sections import bullets
 
 from gym_neuraltouch import rewards
 from gym_neuraltouch.making import arguments
-from lerobot_neuraltouch.features import ACTION_NAMES, STATE_NAMES
+from lerobot_neuraltouch.features import (
+    ACTION_NAMES,
+    MAX_FINGER_DISTANCE,
+    MIN_FINGER_DISTANCE,
+    STATE_NAMES,
+)
 
 
 def action_table(space: gymnasium.spaces.Space) -> str:
@@ -47,8 +52,18 @@ def observation_table(space: gymnasium.spaces.Space, text: str) -> str:
 
 
 def state_table() -> str:
-    rows = [(i, f"`{name}`", *unit_and_frame(name)) for i, name in enumerate(STATE_NAMES)]
-    return table(("index", "name", "unit", "frame"), rows)
+    rows = [
+        (i, f"`{name}`", state_range(name), *unit_and_frame(name))
+        for i, name in enumerate(STATE_NAMES)
+    ]
+    return table(("index", "name", "range", "unit", "frame"), rows)
+
+
+def state_range(component: str) -> str:
+    """Where a component of the state can lie: rotation vectors are no longer than half a turn."""
+    if component.startswith("gripper"):
+        return f"{MIN_FINGER_DISTANCE} .. {MAX_FINGER_DISTANCE}"
+    return "-π .. π" if component.startswith("tcp_r") else "within reach"
 
 
 def reward_table(env: gymnasium.Env) -> str:

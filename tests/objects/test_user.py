@@ -13,6 +13,7 @@ from scipy.spatial.transform import Rotation
 
 from lerobot_neuraltouch import se3
 from lerobot_neuraltouch.features import FEATURES
+from lerobot_neuraltouch.objects import user
 from lerobot_neuraltouch.objects.catalogue import make_object, make_object_with
 from lerobot_neuraltouch.objects.export import export_object
 from lerobot_neuraltouch.objects.model import ObjectModel
@@ -126,6 +127,18 @@ def test_pieces_of_a_solid_leave_its_hole_free(ring: ObjectModel) -> None:
 def test_mistakes_are_explained(tmp_path: Path, changes: dict[str, Any], message: str) -> None:
     with pytest.raises(ValueError, match=message):
         load_object(write_object(tmp_path, **changes))
+
+
+def test_a_mesh_without_convex_pieces_is_refused_by_its_name(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fails(mesh: object) -> None:
+        raise ValueError("The mesh encloses nothing solid.")
+
+    monkeypatch.setattr(user, "convex_pieces", fails)
+    with pytest.raises(ValueError, match=r"cup.yaml': .*encloses nothing solid. Available: meshes"):
+        load_object(write_object(tmp_path))
+    assert load_object(write_object(tmp_path), physics=False).pieces == ()
 
 
 def test_files_that_are_no_meshes_are_refused(tmp_path: Path) -> None:

@@ -90,6 +90,18 @@ def test_standing_still_says_done_but_moving_fingers_do_not() -> None:
     assert not env.step(action)[4]["is_success"]
 
 
+@pytest.mark.parametrize("task", ONE_EACH)
+def test_a_diverging_simulation_truncates_with_a_reason(task: str) -> None:
+    env = make(task)
+    env.reset(seed=0)
+    env.piece.data.qvel[0] = np.nan
+    obs, reward, terminated, truncated, info = env.step(still(env))
+    assert (terminated, truncated, info["is_success"]) == (False, True, False)
+    assert "diverged: NaN" in info["failure"]
+    assert np.isfinite(obs["agent_pos"]).all()
+    assert np.isfinite(reward)
+
+
 @pytest.mark.parametrize("task", ["UsbOutInHole", "BottleLidOpening"])
 def test_objects_of_ones_own_have_no_hole_and_no_thread(task: str) -> None:
     with pytest.raises(ValueError, match="takes no object_path"):

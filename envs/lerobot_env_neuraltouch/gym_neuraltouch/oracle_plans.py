@@ -43,13 +43,15 @@ def reach(env: WholeEnv, hand: Hand) -> Generator[Array, None, Array]:
 def _pick_and_place(env: PickPlaceEnv, hand: Hand) -> Steps:
     T_target = yield from reach(env, hand)
     up, over, down = env.carry(T_target)
-    # The hand moves as if the object were rigid in it: to follow how it swings would make it swing more.
-    T_grasp = hand.gripper.T_base_tcp
+    # A mug leans in the hand by what it weighs: its own pose is led. A bottle hangs upright by itself; to follow it would make it swing.
+    hangs = env.task.category == "bottle"
+    T_from = hand.gripper.T_base_tcp if hangs else env.T_base_start
+    held = not hangs
     yield from hand.squeeze()
-    yield from hand.go_to(up @ T_grasp, tolerance_m=0.003, tolerance_rad=0.03)
-    yield from hand.go_to(over @ T_grasp)
-    yield from hand.go_to(_ABOVE @ down @ T_grasp)
-    yield from hand.go_to(down @ T_grasp, speed=0.005)
+    yield from hand.go_to(up @ T_from, held=held, tolerance_m=0.003, tolerance_rad=0.03)
+    yield from hand.go_to(over @ T_from, held=held, tolerance_m=0.003, tolerance_rad=0.03)
+    yield from hand.go_to(_ABOVE @ down @ T_from, held=held)
+    yield from hand.go_to(down @ T_from, held=held, speed=0.005)
     yield from hand.let_go()
     yield from hand.back_off()
 

@@ -29,9 +29,9 @@ class PickPlaceEnv(CarryEnv):
 
     ## Description
     The object stands freely on the table and is to be moved by 100 mm from where it stood: upright, not turned, in the direction in which
-    it is held. That is the closing direction (tcp y, from the left pad to the right one) of the ideal contact next to the grasp, seen
-    from above, at the moment when the object is first 10 mm off the table. So a rim is carried away from the cup's middle, a handle
-    across itself, a lid whichever way the fingers close. Rims and lids look alike all around: a way that is fixed to the object could
+    it is held. That is the closing direction of the ideal contact next to the grasp, seen from above, at the moment when the object is
+    first 10 mm off the table: tcp y, from the left pad to the right one; or, where the hand comes from the side, the way to its left.
+    So a rim is carried away from the cup's middle, a handle across itself, a lid whichever way the fingers close. Rims and lids look alike all around: a way that is fixed to the object could
     not be known, one that is fixed to the grasp can, and a recorded motion that is replayed from the grasp (`lerobot_neuraltouch.replay`)
     leads there. A handle that is held 5 deg askew is carried past its goal by 9 mm.
 
