@@ -10,6 +10,7 @@ from scipy.spatial.transform import Rotation
 
 from lerobot_neuraltouch import se3
 from lerobot_neuraltouch.features import NUM_CLOUD_POINTS
+from lerobot_neuraltouch.ndf.sight import SEEN_RADIUS_M
 from lerobot_neuraltouch.ndf.views import see
 from lerobot_neuraltouch.objects.catalogue import CATEGORIES, make_object_with
 from lerobot_neuraltouch.objects.contact import ContactFeature
@@ -17,9 +18,8 @@ from lerobot_neuraltouch.objects.model import ObjectModel
 from lerobot_neuraltouch.pointcloud import DepthNoise, subsample
 
 CAMERA_DISTANCE_M = (0.35, 0.45)
-SEEN_RADIUS_M = 0.015
 SEEN_POINTS = 20
-"""A contact is seen if this many points of the cloud lie within that radius of it."""
+"""A contact is seen if this many points of the cloud lie within SEEN_RADIUS_M of it."""
 
 
 @dataclass(frozen=True, eq=False)

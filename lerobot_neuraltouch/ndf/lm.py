@@ -36,6 +36,8 @@ class PoseSearchConfig:
     enough_seen: int = 60
     settle: bool = True
     """Lay the shown part's surface onto the seen one in the end (contacts at the top of an object only)."""
+    anchor: bool = True
+    """Draw the pose to where the encoder sees the anchors near the shown grasp."""
     robust: float = 1.0
     """Residuals of a query count less beyond this many standard deviations of the descriptor; 0 is least squares."""
     max_rotation_rad: float = 0.5

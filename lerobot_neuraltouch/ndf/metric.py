@@ -18,8 +18,8 @@ from lerobot_neuraltouch.ndf.losses import CATEGORIES
 from lerobot_neuraltouch.ndf.network import DescriptorField
 from lerobot_neuraltouch.ndf.shape_set import ShapeSet
 from lerobot_neuraltouch.ndf.sizes import COORDINATES, SCALE
+from lerobot_neuraltouch.ndf.sizes import PARTS as PARTS
 
-PARTS = ("top", "handle")
 NUM_PLACES = 256
 REACH_M = (0.06, 0.05)
 """Places at the top are drawn within this of the top part, along the axis and across it."""

@@ -17,7 +17,7 @@ from torch.nn import functional as F
 from lerobot_neuraltouch.ndf.confidence import NUM_TERMS
 from lerobot_neuraltouch.ndf.encoder import Encoder, Latent
 from lerobot_neuraltouch.ndf.layers import mix
-from lerobot_neuraltouch.ndf.sizes import COORDINATES, SCALE, FieldConfig
+from lerobot_neuraltouch.ndf.sizes import COORDINATES, PARTS, SCALE, FieldConfig
 
 
 class Reading(NamedTuple):
@@ -94,7 +94,7 @@ class DescriptorField(nn.Module):
     metric: Tensor
     """Map from the last hidden layer to the descriptor, (W, D), see `metric`."""
     calibration: Tensor
-    """Logistic coefficients of the pose search's confidence, see `confidence.Evidence`."""
+    """Logistic coefficients of the pose search's confidence for each of `sizes.PARTS`, see `confidence.Evidence`, (2, 11)."""
 
     def __init__(self, config: FieldConfig | None = None) -> None:
         super().__init__()
@@ -107,7 +107,7 @@ class DescriptorField(nn.Module):
         start = torch.zeros(width, self.config.descriptor)
         nn.init.orthogonal_(start)
         self.register_buffer("metric", start)
-        self.register_buffer("calibration", torch.zeros(NUM_TERMS))
+        self.register_buffer("calibration", torch.zeros(len(PARTS), NUM_TERMS))
 
     def encode(self, cloud: Tensor) -> Latent:
         """Latent of clouds (B, N, 3) [m], N at least 16.

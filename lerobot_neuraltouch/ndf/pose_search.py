@@ -14,53 +14,26 @@ import torch
 from scipy.spatial.transform import Rotation
 from torch import Tensor
 
-from lerobot_neuraltouch.ndf.confidence import SEEN_M, Evidence, confidence
-from lerobot_neuraltouch.ndf.descriptor import (
-    HANDLE_QUERY_SIGMA_M,
-    QUERY_SIGMA_M,
-    as_pose,
-    pose_descriptor,
-    query_points,
-)
+from lerobot_neuraltouch.ndf.anchoring import anchored, anchors_of
+from lerobot_neuraltouch.ndf.confidence import Evidence, confidence
 from lerobot_neuraltouch.ndf.encoder import Latent
 from lerobot_neuraltouch.ndf.lm import PoseSearchConfig as PoseSearchConfig
 from lerobot_neuraltouch.ndf.lm import Starts, normal_equations, optimise
-from lerobot_neuraltouch.ndf.metric import part_at, part_columns
-from lerobot_neuraltouch.ndf.network import DescriptorField
-from lerobot_neuraltouch.ndf.ranking import LEAST_ENERGY, gap, obstructions, rank
+from lerobot_neuraltouch.ndf.metric import PARTS, part_columns
+from lerobot_neuraltouch.ndf.network import DescriptorField, Reading
+from lerobot_neuraltouch.ndf.ranking import LEAST_ENERGY, SEEN_M, gap, obstructions, rank
 from lerobot_neuraltouch.ndf.settle import (
     FEWEST,
     PATCH_MARGIN_M,
     REACH_M,
-    Patch,
-    make_patch,
     outward_normals,
     settle,
 )
+from lerobot_neuraltouch.ndf.shown_grasp import Demonstration as Demonstration
+from lerobot_neuraltouch.ndf.shown_grasp import check_cloud
+from lerobot_neuraltouch.ndf.shown_grasp import make_demonstration as make_demonstration
+from lerobot_neuraltouch.ndf.sight import touched_points
 from lerobot_neuraltouch.ndf.starts import align_latents, spins_and_flips
-
-MIN_POINTS = 32
-"""Clouds with fewer points are refused."""
-
-
-@dataclass(frozen=True, eq=False)
-class Demonstration:
-    """One shown grasp: what the gripper pose means on the object it was shown on."""
-
-    z: Tensor
-    """Latent vectors of the object, (C, 3)."""
-    centre: Tensor
-    """Its estimated centre in base [m], (3,)."""
-    T: Tensor
-    """The shown T_base_tcp, (4, 4)."""
-    descriptors: Tensor
-    """The pose's descriptors, (N_q, D)."""
-    queries: Tensor
-    """Query points in the tcp frame [m], (N_q, 3)."""
-    opening_m: float | None = None
-    """Distance of the open fingers on the way in [m]; without it nobody looks what they would meet."""
-    patch: Patch | None = None
-    """The surface around the shown grasp; without it the pose is left as the descriptors have it."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -98,56 +71,6 @@ class Candidate:
     """See `approach.obstruction`; 0 where nobody looked."""
 
 
-def check_cloud(cloud: np.ndarray | Tensor) -> Tensor:
-    """A cloud from the outside as float32 (N, 3).
-
-    Raises:
-        ValueError: If it is empty or too small, of another shape, or holds NaN or infinity.
-    """
-    points = torch.as_tensor(np.asarray(cloud), dtype=torch.float32)
-    if points.ndim != 2 or points.shape[1] != 3:
-        raise ValueError(f"A point cloud has shape (num_points, 3), got {tuple(points.shape)}.")
-    if len(points) < MIN_POINTS:
-        raise ValueError(f"A point cloud needs at least {MIN_POINTS} points, got {len(points)}.")
-    if not bool(torch.isfinite(points).all()):
-        raise ValueError("The point cloud holds NaN or infinity.")
-    return points
-
-
-@torch.no_grad()
-def make_demonstration(
-    field: DescriptorField,
-    cloud: np.ndarray | Tensor,
-    T_base_tcp: np.ndarray | Tensor,
-    queries: Tensor | None = None,
-    opening_m: float | None = None,
-) -> Demonstration:
-    """Remember a grasp shown on an object.
-
-    Args:
-        field: Frozen.
-        cloud: The object [m], (N, 3).
-        T_base_tcp: The shown pose in the cloud's frame, (4, 4).
-        queries: From `descriptor.query_points`, (N_q, 3); if left out, spread as the part asks for.
-        opening_m: Distance of the open fingers on the way in, or None.
-
-    Raises:
-        ValueError: If cloud or pose are malformed.
-    """
-    pose = as_pose(T_base_tcp)
-    points = check_cloud(cloud)
-    latent = field.encode(points[None])
-    if queries is None:
-        at_handle = part_at(field, latent, pose[:3, 3]) == "handle"
-        queries = query_points(sigma_m=HANDLE_QUERY_SIGMA_M if at_handle else QUERY_SIGMA_M)
-    descriptors = pose_descriptor(field, latent, pose[None], queries)
-    normals = outward_normals(field, latent, points)
-    patch = make_patch(points.numpy(), normals, pose.double().numpy())
-    return Demonstration(
-        latent.z[0], latent.centre[0], pose, descriptors[0], queries, opening_m, patch
-    )
-
-
 @torch.no_grad()
 def search_pose(
     field: DescriptorField,
@@ -176,7 +99,8 @@ def search_pose(
     if not demos:
         raise ValueError("The search needs at least one demonstration.")
     generator = generator or torch.Generator().manual_seed(0)
-    latent, agreement, doubt = field.read(points[None])
+    reading = field.read(points[None])
+    latent = reading.latent
     starts = _make_starts(field, latent, demos, config, generator)
     begun = starts.T.clone()
     steps, fine = _descend(field, latent, starts, demos[0].queries, config)
@@ -186,27 +110,29 @@ def search_pose(
     seen = near.sum(-1)
     order = rank(fine.energy, blocked, seen, config)
     winner = order[0]
-    energy = float(fine.energy[winner])
-    at_top = fine.columns.start == 0  # there the handle does not matter
+    part = demos[0].part(field)
+    T = _finished(field, reading, points, fine, winner, demos, part, config)
     evidence = Evidence(
-        energy=energy,
+        energy=float(fine.energy[winner]),
         gap=gap(
             latent,
             torch.cat([starts.T, fine.T]),
             torch.cat([starts.energy, fine.energy]),
             fine.T[winner],
             fine.energy[winner],
-            about_axis=at_top,
+            about_axis=part == "top",  # there the handle does not matter
         ),
-        seen=int(seen[winner]),
+        touched=touched_points(points, torch.from_numpy(T).float(), openings[winner]),
         obstruction=float(blocked[winner]),
-        agreement=float(agreement[0]),
-        doubt_m=float((doubt[0, :2] if at_top else doubt[0]).mean()),
+        agreement=float(reading.agreement[0]),
+        doubt_m=float(reading.doubt[0, 0] if part == "top" else reading.doubt[0, 2:].min()),
+        axis_doubt_m=float(reading.doubt[0, :2].max()),
+        remote_m=_remote(field, demos[int(fine.demo[winner])], part),
     )
     return PoseSearchResult(
-        T=_settled(field, latent, points, fine, winner, demos, config),
-        energy=energy,
-        confidence=confidence(field.calibration.double().numpy(), evidence),
+        T=T,
+        energy=evidence.energy,
+        confidence=confidence(field.calibration[PARTS.index(part)].double().numpy(), evidence),
         evidence=evidence,
         candidates=tuple(
             Candidate(
@@ -222,9 +148,17 @@ def search_pose(
 
 def search_columns(field: DescriptorField, demos: Sequence[Demonstration]) -> slice:
     """The columns of the descriptor that count for a skill, by the place of its first demonstration."""
-    shown = demos[0]
-    part = part_at(field, Latent(shown.z[None], shown.centre[None]), shown.T[:3, 3])
-    return part_columns(field, part)
+    return part_columns(field, demos[0].part(field))
+
+
+def _anchor_count(field: DescriptorField, part: str) -> int:
+    """How many anchors a contact may hang on: where a handle lies says nothing about a rim or a lid."""
+    return field.config.anchors if part == "handle" else 2
+
+
+def _remote(field: DescriptorField, demo: Demonstration, part: str) -> float:
+    """Distance from a shown grasp to the nearest anchor that it may hang on [m]."""
+    return float(np.linalg.norm(demo.anchors(_anchor_count(field, part)), axis=1).min())
 
 
 def _descend(
@@ -247,23 +181,42 @@ def _descend(
     return steps + optimise(field, baked, fine, queries, config.fine_steps, config), fine
 
 
-def _settled(
+def _finished(
     field: DescriptorField,
-    latent: Latent,
+    reading: Reading,
     points: Tensor,
     found: Starts,
     index: int,
     demos: Sequence[Demonstration],
+    part: str,
     config: PoseSearchConfig,
 ) -> np.ndarray:
-    """A found pose, float64 (4, 4), with the shown surface laid onto the seen one if the settings say so.
-
-    At handles this does harm: their bars differ more in size than the descriptors err.
-    """
+    """A found pose, float64 (4, 4), after the last two corrections, each of which the settings may leave out."""
     T = _orthonormal(found.T[index].double()).numpy()
-    patch = demos[int(found.demo[index])].patch
-    if not config.settle or patch is None or found.columns.start != 0:
+    demo = demos[int(found.demo[index])]
+    # At handles settling does harm: their bars differ more in size than the descriptors err.
+    if config.settle and demo.patch is not None and part == "top":
+        T = _settled(field, reading.latent, points, T, demo, demos[0].queries, found, index, config)
+    if not config.anchor:
         return T
+    num = _anchor_count(field, part)
+    anchors = anchors_of(reading.latent, num)[0].double().numpy()
+    return anchored(T, anchors, reading.doubt[0, :num].double().numpy(), demo.anchors(num))
+
+
+def _settled(
+    field: DescriptorField,
+    latent: Latent,
+    points: Tensor,
+    T: np.ndarray,
+    demo: Demonstration,
+    queries: Tensor,
+    found: Starts,
+    index: int,
+    config: PoseSearchConfig,
+) -> np.ndarray:
+    """The pose T (4, 4) with the shown surface laid onto the seen one."""
+    assert demo.patch is not None
     around = points[(points - found.T[index, :3, 3]).norm(dim=-1) < REACH_M + PATCH_MARGIN_M]
     if len(around) < FEWEST:
         return T
@@ -273,13 +226,12 @@ def _settled(
         field.decoder.bake(latent),
         found.T[row],
         found.targets[row],
-        demos[0].queries,
+        queries,
         config,
         found.columns,
     )
     prior = hessian[0].double().numpy() / max(float(found.energy[index]), LEAST_ENERGY)
-    normals = outward_normals(field, latent, around)
-    return settle(T, around.numpy(), normals, patch, prior)
+    return settle(T, around.numpy(), outward_normals(field, latent, around), demo.patch, prior)
 
 
 def _make_starts(

@@ -14,6 +14,8 @@ from lerobot_neuraltouch.ndf.encoder import Latent
 from lerobot_neuraltouch.ndf.lm import PoseSearchConfig
 from lerobot_neuraltouch.ndf.network import DescriptorField
 
+SEEN_M = 0.025
+"""Points of the cloud within this of a tcp show the place."""
 LEAST_ENERGY = 0.05
 """Between two objects no match is better than this, whatever its energy."""
 ELSEWHERE_M = 0.025

@@ -42,7 +42,7 @@ class FieldView:
         found = self.result
         text = (
             f"{self.title}: energy {found.energy:.2f}, confidence {found.confidence:.2f}, "
-            f"{found.evidence.seen} points seen there"
+            f"{found.evidence.touched} points seen there"
         )
         if self.error is None:
             return text

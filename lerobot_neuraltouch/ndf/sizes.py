@@ -17,6 +17,9 @@ distance to the axis, that distance less the top part's radius; on mugs x and y 
 at +x), x beyond the handle's outermost point and height over it, x beyond the handle's upper corner and height over it [all m]; and for each
 category whether it is the object's."""
 
+PARTS = ("top", "handle")
+"""Parts of an object that contacts are at. Descriptors, anchors and confidence differ between them."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class FieldConfig:

@@ -11,7 +11,7 @@ import torch
 from lerobot_neuraltouch import se3
 from lerobot_neuraltouch.features import FEATURES
 from lerobot_neuraltouch.ndf import bench, outcomes
-from lerobot_neuraltouch.ndf.calibrate import blob
+from lerobot_neuraltouch.ndf.calibrate import Sample, blob, sample_weights
 from lerobot_neuraltouch.ndf.cases import is_hidden, make_case, seeded
 from lerobot_neuraltouch.ndf.checkpoint import load_ndf, pretrained_path, save_ndf
 from lerobot_neuraltouch.ndf.confidence import Evidence, confidence, fit
@@ -90,15 +90,29 @@ def test_confidence_learns_what_tells_good_poses() -> None:
     rng = np.random.default_rng(0)
 
     def draw() -> Evidence:
-        energy, seen = np.exp(rng.uniform(-2.0, 2.0)), int(rng.integers(120))
-        return Evidence(energy, rng.random(), seen, rng.random(), rng.random(), 0.1 * rng.random())
+        energy, touched = np.exp(rng.uniform(-2.0, 2.0)), int(rng.integers(120))
+        doubt, axis_doubt, remote = 0.1 * rng.random(3)
+        return Evidence(
+            energy, rng.random(), touched, rng.random(), rng.random(), doubt, axis_doubt, remote
+        )
 
     evidence = [draw() for _ in range(400)]
-    found = fit(evidence, np.array([item.energy < 1.0 and item.seen > 10 for item in evidence]))
-    good = Evidence(0.3, 0.5, 70, 0.5, 0.5, 0.01)
+    is_good = np.array([item.energy < 1.0 and item.touched > 10 for item in evidence])
+    found = fit(evidence, is_good, np.ones(400))
+    good = Evidence(0.3, 0.5, 70, 0.5, 0.5, 0.01, 0.01, 0.05)
     assert confidence(found, good) > 0.8
     assert confidence(found, good._replace(energy=5.0)) < 0.2
-    assert confidence(found, good._replace(seen=0)) < 0.5
+    assert confidence(found, good._replace(touched=0)) < 0.5
+
+
+def test_rare_hidden_contacts_weigh_more() -> None:
+    """One hidden rim beside four seen ones weighs twice as much as each of them; handles are seen and hidden alike."""
+    evidence = Evidence(1.0, 0.0, 0, 0.0, 1.0, 0.01, 0.01, 0.0)
+    rims = [Sample("mug_rim", "top", evidence, number == 0, number > 0) for number in range(5)]
+    handles = [
+        Sample("horizontal_handle", "handle", evidence, hide, not hide) for hide in (True, False)
+    ]
+    assert sample_weights([*rims, *handles]).tolist() == [2.0, 1.0, 1.0, 1.0, 1.0, 1.0, 1.0]
 
 
 def test_rejection_counts_the_large_errors_among_the_unsure() -> None:
