@@ -58,7 +58,8 @@ def test_a_pad_feels_the_same_whatever_the_physics_step(name: str) -> None:
     assert fixed.depth_m[0] == pytest.approx(held.depth_m[0], rel=0.01)
     assert fixed.gripper.force_n[0] == pytest.approx(held.gripper.force_n[0], rel=0.01)
     assert fixed.depth_m[0] - fixed.gripper.pad_press_m[0] == pytest.approx(
-        held.depth_m[0] - held.gripper.pad_press_m[0], rel=0.05
+        held.depth_m[0] - held.gripper.pad_press_m[0],
+        rel=0.1,  # the held one gives way a little
     )
 
 

@@ -177,14 +177,14 @@ def test_whether_the_object_is_near_is_what_its_distance_says_on_any_way() -> No
             return camera._scene.compute_distance(point, **kwargs)
 
     nearness._scene = Spy()  # type: ignore[assignment]
-    T, near = se3.transform(translation=(0.05, 0.0, 0.0)), []
-    for _ in range(400):
-        T = T @ se3.exp(rng.normal(0.0, [0.001] * 3 + [0.02] * 3))
-        T[:3, 3] *= 0.998
+    T, near = se3.transform(translation=(0.025, 0.0, 0.0)), []
+    for step in range(400):
+        T = T @ se3.exp(rng.normal(0.0, [0.0005] * 3 + [0.02] * 3))
+        T[:3, 3] *= (0.025 + 0.015 * np.sin(step / 20)) / np.linalg.norm(T[:3, 3])
         centre = T[:3, 3] + nearness._centre * T[:3, 2]
-        gap = np.linalg.norm(centre) - 0.015 - nearness._radius - 0.0005
+        gap = abs(np.linalg.norm(centre) - 0.015) - nearness._radius - 0.0005
         near.append(nearness.within(0, T, 0.0005))
-        if abs(gap) > 1e-5:  # the mesh lies 2 micrometres inside the ball
+        if abs(gap) > 1e-5:  # the mesh lies some micrometres inside the ball
             assert near[-1] == (gap < 0)
     assert 40 < sum(near) < 360
     assert len(asked) < 200

@@ -10,10 +10,9 @@ from lerobot_neuraltouch.tactile import TacTipFinger
 
 from .holder_scene import VISUAL_GROUP
 
-FREE_TIMESTEP_S = 0.002
-FIXED_TIMESTEP_S = 0.004
-"""Physics steps around an object that can be let go, and around one that stays where it is [s]: nothing slips, falls or rolls
-there, and steps twice as long keep the checks of `neuraltouch bench physics`."""
+FINE_TIMESTEP_S = 0.002
+COARSE_TIMESTEP_S = 0.004
+"""Physics steps [s]."""
 TICK_S = 0.020
 """Controls are renewed, and forces averaged, over so long [s]: a whole number of physics steps."""
 MIN_JOINT_DISTANCE = -0.016
@@ -21,9 +20,13 @@ MIN_JOINT_DISTANCE = -0.016
 CORE_MASS_KG = 0.05
 
 
-def timestep_s(free: bool) -> float:
-    """Physics step for an object that can be let go, or not [s]."""
-    return FREE_TIMESTEP_S if free else FIXED_TIMESTEP_S
+def timestep_s(is_free: bool, on_arm: bool) -> float:
+    """Physics step [s]: coarse with the free gripper around an object that stays where it is.
+
+    Nothing slips, falls or rolls there, and `neuraltouch bench physics` finds the same as with fine steps. A flat pad on an object that it
+    carries, and an arm's servos when a motion is reversed, need the fine ones.
+    """
+    return FINE_TIMESTEP_S if is_free or on_arm else COARSE_TIMESTEP_S
 
 
 def defaults_xml(finger: TacTipFinger, step_s: float) -> str:
@@ -110,4 +113,4 @@ def _skin_xml(finger: TacTipFinger, side: int) -> str:
 
 def _stretch(step_s: float) -> float:
     """A physics step in units of the one that the fingers' mechanics were chosen for."""
-    return step_s / FREE_TIMESTEP_S
+    return step_s / FINE_TIMESTEP_S

@@ -84,7 +84,7 @@ def compile_model(
         holder: What holds the object at the start.
     """
     spec = mujoco.MjSpec.from_string(
-        _scene_xml(finger, gripper, arm, finger_scene.timestep_s(free))
+        _scene_xml(finger, gripper, arm, finger_scene.timestep_s(free, arm is not None))
     )
     if holder is None:
         _add_object(spec, item, free)

@@ -75,7 +75,7 @@ class TouchEnv(gymnasium.Env):
     ## Frames
     `base` is the world, z up, the table's top at z = 0; `tcp` lies midway between the pads, z is the approach
     direction, y the closing direction (left pad at -y). Control runs at 10 Hz, physics at 250 Hz, or at
-    500 Hz with an object that can be let go.
+    500 Hz with an arm or with an object that can be let go.
 
     ## Action space
     `Box`, shape (7,), float32. Values outside the limits are clipped; NaN or another shape is a `ValueError`.
