@@ -67,9 +67,7 @@ class Child:
             raise ConnectionError("its process has ended") from error
         if not answered:
             self.kill()
-            raise TimeoutError(
-                f"The child process did not answer '{request[0]}' in {timeout_s:g} s."
-            )
+            raise TimeoutError(f"no answer from its process within {timeout_s:g} s")
         if isinstance(answer, BaseException):
             raise answer
         return answer

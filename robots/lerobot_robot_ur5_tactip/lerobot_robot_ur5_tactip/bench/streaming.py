@@ -99,7 +99,7 @@ def describe(row: dict[str, Any]) -> str:
     if row["phase"] == "undisturbed":
         text += (
             f"action to command median {row['latency_ms_median']:.2f}, p95 {row['latency_ms_p95']:.2f}, max "
-            f"{row['latency_ms_max']:.1f} ms; "
+            f"{row['latency_ms_max']:.1f} ms; {len(row['stops'])} stops; "
         )
     else:
         text += (
