@@ -53,7 +53,7 @@ class UR5TacTip(Robot):
         self.config = config
         self.cameras = make_cameras_from_configs(config.cameras)
         self.limits = Limits(
-            config.limits, get_arm(config.model), se3.from_rotvec_pose(np.array(config.tcp))
+            config.braking_limits, get_arm(config.model), se3.from_rotvec_pose(np.array(config.tcp))
         )
         self.wrist_calibration: WristCalibration | None = None
         self.clipped: Counter[str] = Counter()
