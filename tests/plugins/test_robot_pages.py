@@ -59,13 +59,17 @@ def commands() -> list[str]:
 
 @pytest.fixture
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Where a user would type them: the configs, a robot of one's own, a calibrated camera."""
+    """Where a user would type them: the configs, a robot of one's own, a calibrated camera, the page's script."""
     register_third_party_plugins()
     shutil.copytree(ROOT / "configs", tmp_path / "configs")
     shutil.copy(ROOT / "configs" / "ur5_loopback.yaml", tmp_path / "my_robot.yaml")
     camera = tmp_path / "outputs" / "calibration" / "wrist_camera.json"
     camera.parent.mkdir(parents=True)
     camera.write_text(CAMERA)
+    (script,) = re.findall(
+        r"<<'END'\n(.*?)END\n", (ROOT / "docs" / "recording.md").read_text(), re.DOTALL
+    )
+    (tmp_path / "outputs" / "script.yaml").write_text(script)
     monkeypatch.chdir(tmp_path)
     return tmp_path
 
