@@ -22,7 +22,7 @@ def _process() -> Iterator[LoopbackController]:
 @pytest.fixture
 def controller(_process: LoopbackController) -> LoopbackController:
     """Without faults, at its start pose, with an empty log."""
-    _process.reset(model="ur5e", gripper=True, unlock_after_s=5.0)
+    _process.reset(model="ur5e", gripper=True, unlock_after_s=5.0, log_s=120.0)
     return _process
 
 
