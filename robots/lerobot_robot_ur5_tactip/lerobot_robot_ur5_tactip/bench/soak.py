@@ -28,6 +28,8 @@ from .timing import describe, jitter
 _WARM_UP = 3
 """Interruptions after which everything that is made once has been made."""
 _PERIOD_S = 1.0 / CONTROL_HZ
+_SHORTEST_S = 1.0
+"""Each connection streams for at least so long before it is interrupted."""
 
 
 @dataclass
@@ -122,17 +124,23 @@ class _Streamer:
         with tqdm(total=duration_s / 60, unit="min", bar_format="{l_bar}{bar}| {n:.1f}/{total:.1f} min {postfix}") as bar:  # fmt: skip
             while (elapsed_s := time.monotonic() - start) < duration_s:
                 interval_s = min(self._rng.exponential(mean_interval_s), duration_s - elapsed_s)
-                self._connection(float(interval_s))
+                # The watchdog, which ends the program of a lost client, is armed by the first action.
+                if not self._connection(max(float(interval_s), _SHORTEST_S)):
+                    break
                 self._rest(start)
                 bar.n = min((time.monotonic() - start) / 60, duration_s / 60)
                 bar.set_postfix_str(
                     f"{self._recording.num_frames} frames, {self._soak.interruptions.total()} interruptions"
                 )
 
-    def _connection(self, interval_s: float) -> None:
-        """Connect, stream, and be interrupted; what was streamed is one episode."""
+    def _connection(self, interval_s: float) -> bool:
+        """Connect, stream, and be interrupted; what was streamed is one episode. False if it cannot be connected any more."""
         soak, robot = self._soak, self._robot
-        soak.reconnects_s.append(reconnect(robot))
+        try:
+            soak.reconnects_s.append(reconnect(robot))
+        except UR5TacTipError as error:
+            soak.faults.append(f"not connected again: {error}")
+            return False
         start = self._due_s = time.monotonic()
         kind = str(self._rng.choice(KINDS))
         try:
@@ -151,6 +159,7 @@ class _Streamer:
         soak.connections.append(list(robot.followed_at))
         robot.disconnect()
         self._recording.end_episode()
+        return True
 
     def _frame(self) -> None:
         """Observe, act, record, wait for the next frame's time."""
