@@ -25,8 +25,8 @@ from .resources import Resources, count, count_at_rest, leaks
 from .robots import make_action, make_robot
 from .timing import describe, jitter
 
-_WARM_UP = 3
-"""Interruptions after which everything that is made once has been made."""
+_WARM_UP = 12
+"""Interruptions after which everything that is made once has been made; LeRobot opens a file with the tenth episode."""
 _PERIOD_S = 1.0 / CONTROL_HZ
 _SHORTEST_S = 1.0
 """Each connection streams for at least so long before it is interrupted."""
