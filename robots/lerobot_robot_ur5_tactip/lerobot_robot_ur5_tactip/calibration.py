@@ -6,6 +6,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from lerobot.utils.constants import HF_LEROBOT_CALIBRATION, ROBOTS
+
+from .config_ur5_tactip import UR5TacTipConfig
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -60,3 +63,26 @@ class WristCalibration:
             raise ValueError(
                 f"{path} is no calibration of a wrist camera: it needs {', '.join(names)}. {error}"
             ) from error
+
+
+def wrist_calibration_path(config: UR5TacTipConfig) -> Path:
+    """Where the wrist camera's calibration is: as configured, or beside LeRobot's own file."""
+    if config.wrist_calibration_path is not None:
+        return config.wrist_calibration_path
+    folder = config.calibration_dir or HF_LEROBOT_CALIBRATION / ROBOTS / config.type
+    return folder / f"{config.id}_wrist.json"
+
+
+def load_wrist_calibration(path: Path, camera: Any) -> WristCalibration:
+    """The calibration in a file, of a camera with this picture size where one is given.
+
+    Raises:
+        ValueError: If it is no calibration, or one of other pictures.
+    """
+    calibration = WristCalibration.load(path)
+    size = (calibration.width, calibration.height)
+    if camera is not None and size != (camera.width, camera.height):
+        raise ValueError(
+            f"{path} calibrates pictures of {size[0]} x {size[1]} pixels, the wrist camera gives {camera.width} x {camera.height}."
+        )
+    return calibration

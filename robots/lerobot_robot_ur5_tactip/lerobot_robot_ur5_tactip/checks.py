@@ -13,6 +13,7 @@ from lerobot.cameras.utils import make_cameras_from_configs
 from lerobot_neuraltouch import kinematics, se3
 
 from .arm import ArmState
+from .calibration import load_wrist_calibration, wrist_calibration_path
 from .config_ur5_tactip import UR5TacTipConfig
 from .errors import NotReadyError, UR5TacTipError
 from .limits import Limits
@@ -20,7 +21,6 @@ from .robotiq import RobotiqGripper
 from .rtde_arm import RtdeArm
 from .safety import check_safety
 from .touch import FINGERS
-from .ur5_tactip import load_wrist_calibration, wrist_calibration_path
 from .ur_rtde import import_ur_rtde, open_dashboard, open_receive
 
 PORTS = {29999: "dashboard", 30003: "program upload", 30004: "state stream"}

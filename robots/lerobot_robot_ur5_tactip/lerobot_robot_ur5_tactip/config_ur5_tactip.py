@@ -1,6 +1,6 @@
 """Settings of the robot `ur5_tactip`."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from ipaddress import ip_address
 from pathlib import Path
 
@@ -85,6 +85,13 @@ class UR5TacTipConfig(RobotConfig):
             )
         if "wrist_depth" in self.cameras:
             raise ValueError("wrist_depth is made by the camera named wrist, with use_depth: true.")
+
+    @property
+    def braking_limits(self) -> LimitsConfig:
+        """The limits, with braking before bounds that holds for a client that dies: its last twist, of its oldest state, goes on
+        until the controller's watchdog fires."""
+        last_s = self.loop.state_max_age_s + 1.0 / self.loop.watchdog_hz
+        return replace(self.limits, reaction_s=max(self.limits.reaction_s, last_s))
 
     def _check_host(self) -> None:
         if self.mode == "dry_run":

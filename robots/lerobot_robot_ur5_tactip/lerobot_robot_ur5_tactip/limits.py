@@ -25,6 +25,8 @@ Triple = tuple[float, float, float]
 
 TILT_MARGIN_RAD = 0.001
 """Braking begins this much early: a turn about the approach carries a motion along the cone a little beyond it."""
+_OVERRUN_M = 0.0005
+"""An arm this little outside its workspace may start; it can only move inward from there."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -53,7 +55,8 @@ class LimitsConfig:
     max_angular_jerk_rad_s3: float = 30.0
     """[rad/s^3]"""
     reaction_s: float = 0.1
-    """Time that braking before a bound counts with, from a late command to the arm's motion [s]."""
+    """Time that braking before a bound counts with, from a late command to the arm's motion [s]. The robot counts with no less
+    than the last twist of a client that dies may last: its oldest state and the controller's watchdog."""
 
     joint_margin_rad: float = 0.1
     """Distance kept from the ends of each joint's range [rad]."""
@@ -210,9 +213,9 @@ class Limits:
                 )
 
     def is_inside(self, position: Array) -> bool:
-        """Whether a position of the tcp in base [m], shape (3,), lies in the workspace."""
-        low, high = self.config.workspace_min_m, self.config.workspace_max_m
-        return bool((position >= low).all() and (position <= high).all())
+        """Whether a position of the tcp in base [m], shape (3,), lies in the workspace, or where late ticks may leave the arm."""
+        low, high = np.array(self.config.workspace_min_m), np.array(self.config.workspace_max_m)
+        return bool((position >= low - _OVERRUN_M).all() and (position <= high + _OVERRUN_M).all())
 
     def _ramp(self, motion: Motion, wanted: Array, period_s: float) -> tuple[Array, Array]:
         c = self.config

@@ -7,6 +7,7 @@ apply the limits; command the twist. The first trouble stops the arm, is kept, a
 import logging
 import threading
 import time
+from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
@@ -26,6 +27,8 @@ Guard = Callable[[], Sequence[float]]
 _CLOSING_S = 5.0
 """How long closing waits for the thread; a controller that hangs holds it for 3 s."""
 _MAX_PERIODS = 4
+_REMEMBERED = 15_000
+"""Ticks whose times are kept: two minutes' worth."""
 _DEAD_S = 1.0
 """A loop that has not ticked for so long is dead."""
 
@@ -77,6 +80,8 @@ class MotionLoop:
         clock: Callable[[], float] = time.perf_counter,
     ) -> None:
         self.limits, self.config = limits, config
+        self.followed_at: deque[float] = deque(maxlen=_REMEMBERED)
+        """When the latest twists went to the arm, by the clock [s]."""
         self._arm, self._guards, self._clock = arm, tuple(guards), clock
         self._motion = Motion()
         self._target: tuple[Array, float] | None = (
@@ -139,7 +144,12 @@ class MotionLoop:
         if thread is None or self._closing.is_set():
             return
         if not thread.is_alive() or silent_s > _DEAD_S:
-            self.fail(LoopError(f"The arm's motion loop has been silent for {silent_s:.1f} s."))
+            self.fail(
+                LoopError(
+                    f"The arm's motion loop has been silent for {silent_s:.1f} s: this process was held up or suspended, and the "
+                    "controller's watchdog has stopped the arm. Connect again."
+                )
+            )
             self.check()
 
     def close(self) -> None:
@@ -174,6 +184,7 @@ class MotionLoop:
         target, sent_at = self._target
         wanted = target if now - sent_at <= self.config.action_deadline_s else np.zeros(6)
         self._motion, _ = self.limits.step(self._motion, wanted, state, period_s)
+        self.followed_at.append(self._clock())
         self._arm.follow(self._motion.twist)
 
     def _check_age(self, state: ArmState, now: float) -> None:

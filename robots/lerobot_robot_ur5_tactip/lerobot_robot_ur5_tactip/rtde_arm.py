@@ -2,7 +2,6 @@
 
 import logging
 import time
-from collections.abc import Callable
 from contextlib import suppress
 from typing import Any
 
@@ -14,10 +13,11 @@ from lerobot_neuraltouch.kinematics import get_arm
 
 from .arm import ArmState
 from .config_ur5_tactip import UR5TacTipConfig
+from .control import Control
 from .errors import LinkError, NotReadyError, ProgramStoppedError
 from .safety import check_safety
 from .tool import MAX_OFF_M, MAX_OFF_RAD, off_nominal
-from .ur_rtde import open_control, open_receive
+from .ur_rtde import open_receive
 
 logger = logging.getLogger(__name__)
 
@@ -30,6 +30,8 @@ _SETTLE_S = 1.0
 """How long the state stream may take to show a new tcp."""
 _LIVE_S = 0.2
 """A state stream that stands still for so long is dead."""
+_REASON_S = 0.05
+"""How much later than the end of its program a controller's states may tell why."""
 
 
 class RtdeArm:
@@ -43,7 +45,7 @@ class RtdeArm:
         self._config, self._model = config, get_arm(config.model)
         self._T_flange_tcp = se3.from_rotvec_pose(np.array(config.tcp))
         self._receive: Any = None
-        self._control: Any = None
+        self._control: Control | None = None
         self._has_followed = False  # nothing needs a stop before the first twist
 
     def connect(self) -> None:
@@ -57,9 +59,7 @@ class RtdeArm:
         self._receive = open_receive(config.host or "", upper_registers=config.use_upper_registers)
         try:
             self._check_before()
-            self._control = open_control(
-                config.host or "", upper_registers=config.use_upper_registers
-            )
+            self._control = Control(config.host or "", upper_registers=config.use_upper_registers)
             self._prepare()
         except BaseException:
             self.disconnect()
@@ -103,42 +103,47 @@ class RtdeArm:
 
     def start_watchdog(self, rate_hz: float) -> None:
         """Arm the controller's watchdog; it lasts until the program ends."""
-        self._do("arm the watchdog", lambda: self._control.setWatchdog(rate_hz))
+        self._do("arm the watchdog", "setWatchdog", rate_hz)
 
     def follow(self, twist: Array) -> None:
         """speedL with a twist in base, shape (6,)."""
-        # A call on a broken connection waits until ur-rtde has connected anew, and would then move the arm once more.
-        if not self._control.isConnected():
-            raise LinkError(_LOST)
         self._has_followed = True
-        acceleration = self._config.stop_acceleration_m_s2
-        self._do("follow a twist", lambda: self._control.speedL(twist.tolist(), acceleration))
+        self._insist(
+            "follow a twist",
+            self._commands.follow(twist.tolist(), self._config.stop_acceleration_m_s2),
+        )
 
     def stop(self) -> None:
         """Zero twist, then the end of speed control; what a stopped controller refuses needs no stop."""
+        if self._control is None or not self._has_followed:
+            return
         acceleration = self._config.stop_acceleration_m_s2
         try:
-            if self._control is not None and self._has_followed:
-                self._control.speedL([0.0] * 6, acceleration)
-                self._control.speedStop(acceleration)
-        except RuntimeError as error:
-            logger.error("The controller did not take the stop (its watchdog stops it): %s", error)
+            self._control.follow([0.0] * 6, acceleration)
+            self._control.call("speedStop", acceleration)
+        except LinkError as error:
+            logger.error("The controller did not take the stop, its watchdog stops it: %s", error)
+            self._control.kill()
 
     def disconnect(self) -> None:
         """Stop, end the program, let go of the controller; may be called twice."""
         control, receive = self._control, self._receive
         if control is not None:
-            # ur-rtde's stopScript waits for ever for a controller that does not answer.
+            # A controller that does not answer is not waited for.
             if self._is_program_live():
                 self.stop()
-                with suppress(RuntimeError):
-                    control.stopScript()
-            with suppress(RuntimeError):
-                control.disconnect()
+                control.close()
+            else:
+                control.kill()
         if receive is not None:
             with suppress(RuntimeError):
                 receive.disconnect()
         self._control = self._receive = None
+
+    @property
+    def _commands(self) -> Control:
+        assert self._control is not None
+        return self._control
 
     def _is_program_live(self) -> bool:
         """Whether our program runs on a controller whose states still come."""
@@ -165,15 +170,12 @@ class RtdeArm:
             logger.warning("The pendant's speed slider is at %.0f %%.", 100 * state.speed_fraction)
 
     def _prepare(self) -> None:
-        config, control = self._config, self._control
-        self._do("take the tcp", lambda: control.setTcp(list(config.tcp)))
-        self._do(
-            "take the payload",
-            lambda: control.setPayload(config.payload_kg, list(config.payload_cog_m)),
-        )
+        config = self._config
+        self._do("take the tcp", "setTcp", list(config.tcp))
+        self._do("take the payload", "setPayload", config.payload_kg, list(config.payload_cog_m))
         self._check_tcp()
         if config.zero_force_sensor and config.model == "ur5e":
-            self._do("zero its force sensor", control.zeroFtSensor)
+            self._do("zero its force sensor", "zeroFtSensor")
 
     def _check_tcp(self) -> None:
         """The controller's tcp must be where model and tcp of the config put it: a wrong model is 70 mm off."""
@@ -191,14 +193,20 @@ class RtdeArm:
                 )
             time.sleep(0.02)
 
-    def _do(self, what: str, call: Callable[[], bool]) -> None:
-        """Call the controller and insist on its consent."""
-        try:
-            done = call()
-        except RuntimeError as error:
-            raise LinkError(f"{_LOST} The controller did not {what} ({error}).") from error
+    def _do(self, what: str, method: str, *arguments: Any) -> None:
+        self._insist(what, self._commands.call(method, *arguments))
+
+    def _insist(self, what: str, done: bool) -> None:
+        """Insist on the controller's consent to a call."""
         if not done:
-            check_safety(self.read())
+            self._check_reason()
             raise ProgramStoppedError(
                 f"The controller did not {what}: no program runs on it any more. Connect again."
             )
+
+    def _check_reason(self) -> None:
+        """A refused call was refused for safety's sake, if it was."""
+        deadline = time.monotonic() + _REASON_S
+        while time.monotonic() < deadline:
+            check_safety(self.read())
+            time.sleep(0.005)

@@ -6,26 +6,25 @@ LeRobot's own commands limit nothing.
 
 import atexit
 import logging
-import math
 from collections import Counter
+from collections.abc import Sequence
 from contextlib import ExitStack
 from functools import cached_property
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 from lerobot.cameras.utils import make_cameras_from_configs
 from lerobot.lerobot_types import RobotAction, RobotObservation
 from lerobot.robots import Robot
-from lerobot.utils.constants import HF_LEROBOT_CALIBRATION, ROBOTS
 from lerobot.utils.decorators import check_if_already_connected, check_if_not_connected
 
 from lerobot_neuraltouch import se3
 from lerobot_neuraltouch.features import ACTION_NAMES, STATE_NAMES
 from lerobot_neuraltouch.kinematics import get_arm
 
+from .action import check_action
 from .arm import Arm
-from .calibration import WristCalibration
+from .calibration import WristCalibration, load_wrist_calibration, wrist_calibration_path
 from .config_ur5_tactip import UR5TacTipConfig
 from .dry_arm import DryArm
 from .errors import NotReadyError, UR5TacTipError
@@ -54,7 +53,7 @@ class UR5TacTip(Robot):
         self.config = config
         self.cameras = make_cameras_from_configs(config.cameras)
         self.limits = Limits(
-            config.limits, get_arm(config.model), se3.from_rotvec_pose(np.array(config.tcp))
+            config.braking_limits, get_arm(config.model), se3.from_rotvec_pose(np.array(config.tcp))
         )
         self.wrist_calibration: WristCalibration | None = None
         self.clipped: Counter[str] = Counter()
@@ -191,6 +190,11 @@ class UR5TacTip(Robot):
             logger.warning("Actions changed by limits: %s.", dict(self.clipped.most_common()))
         logger.info("%s disconnected.", self)
 
+    @property
+    def followed_at(self) -> Sequence[float]:
+        """When the latest twists went to the arm, by `time.perf_counter()` [s]: how regular they are can be seen here."""
+        return tuple(self._require_loop().followed_at)
+
     # --- inside ------------------------------------------------------------------------------------------------------
 
     @property
@@ -263,46 +267,3 @@ def make_gripper(config: UR5TacTipConfig) -> Gripper:
     if config.gripper.kind == "simulated":
         return SimulatedGripper(config.gripper)
     return NoGripper(config.gripper)
-
-
-def check_action(action: RobotAction) -> np.ndarray:
-    """The values of an action in the contract's order, shape (7,).
-
-    Raises:
-        ValueError: If keys are missing or unknown, or a value is not finite. Nothing is ever filled in.
-    """
-    missing = [name for name in ACTION_NAMES if name not in action]
-    unknown = [name for name in action if name not in ACTION_NAMES]
-    if missing or unknown:
-        raise ValueError(
-            f"An action has exactly the keys {', '.join(ACTION_NAMES)}; missing: {missing}, unknown: {unknown}. (lerobot-rollout "
-            "sends positions when it ends: use --return_to_initial_position=false.)"
-        )
-    values = np.array([float(action[name]) for name in ACTION_NAMES])
-    bad = [f"{n}={v}" for n, v in zip(ACTION_NAMES, values, strict=True) if not math.isfinite(v)]
-    if bad:
-        raise ValueError(f"An action must be finite, got {', '.join(bad)}.")
-    return values
-
-
-def wrist_calibration_path(config: UR5TacTipConfig) -> Path:
-    """Where the wrist camera's calibration is: as configured, or beside LeRobot's own file."""
-    if config.wrist_calibration_path is not None:
-        return config.wrist_calibration_path
-    folder = config.calibration_dir or HF_LEROBOT_CALIBRATION / ROBOTS / UR5TacTip.name
-    return folder / f"{config.id}_wrist.json"
-
-
-def load_wrist_calibration(path: Path, camera: Any) -> WristCalibration:
-    """The calibration in a file, of a camera with this picture size where one is given.
-
-    Raises:
-        ValueError: If it is no calibration, or one of other pictures.
-    """
-    calibration = WristCalibration.load(path)
-    size = (calibration.width, calibration.height)
-    if camera is not None and size != (camera.width, camera.height):
-        raise ValueError(
-            f"{path} calibrates pictures of {size[0]} x {size[1]} pixels, the wrist camera gives {camera.width} x {camera.height}."
-        )
-    return calibration

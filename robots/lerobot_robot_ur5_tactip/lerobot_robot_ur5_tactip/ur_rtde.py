@@ -1,8 +1,12 @@
 """The only door to `ur-rtde`: imported when a controller is reached, never before."""
 
+import time
 from typing import Any
 
 from .errors import LinkError
+
+_PROGRAM_START_S = 5.0
+"""How long the controller may take to start the uploaded program."""
 
 
 def import_ur_rtde(module: str) -> Any:
@@ -40,20 +44,45 @@ def open_receive(host: str, *, upper_registers: bool = False) -> Any:
 def open_control(host: str, *, upper_registers: bool = False) -> Any:
     """Upload the client's program, which moves nothing by itself.
 
+    The program is uploaded here and never again: an interface that uploads it by itself also does so whenever it connects
+    anew after a lost connection, and a new program has no watchdog.
+
     Raises:
         LinkError: If the controller refuses; the message holds the remedy.
         ImportError: As `import_ur_rtde`.
     """
     rtde_control = import_ur_rtde("rtde_control")
-    flags = rtde_control.RTDEControlInterface.FLAG_UPLOAD_SCRIPT
+    flags = rtde_control.RTDEControlInterface.FLAG_NO_WAIT
     if upper_registers:
         flags |= rtde_control.RTDEControlInterface.FLAG_UPPER_RANGE_REGISTERS
     try:
-        return rtde_control.RTDEControlInterface(host, frequency=-1.0, flags=flags)
+        control = rtde_control.RTDEControlInterface(host, frequency=-1.0, flags=flags)
     except RuntimeError as error:
         raise LinkError(
             f"The controller at {host} refuses control: {error} {_remedy(str(error))}"
         ) from error
+    try:
+        _start_program(control, host)
+    except BaseException:
+        control.disconnect()
+        raise
+    return control
+
+
+def _start_program(control: Any, host: str) -> None:
+    try:
+        control.reuploadScript()
+    except RuntimeError as error:
+        raise LinkError(
+            f"The controller at {host} took no program: {error} {_remedy(str(error))}"
+        ) from error
+    deadline = time.monotonic() + _PROGRAM_START_S
+    while not control.isProgramRunning():
+        if time.monotonic() > deadline:
+            raise LinkError(
+                f"The controller at {host} did not start the client's program within {_PROGRAM_START_S:.0f} s. {_remedy('')}"
+            )
+        time.sleep(0.01)
 
 
 def open_dashboard(host: str) -> Any:

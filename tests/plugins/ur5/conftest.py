@@ -1,5 +1,6 @@
 """A loopback controller for the whole module, booted anew for each test, and a robot on it."""
 
+import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -10,7 +11,8 @@ from lerobot_robot_ur5_tactip.loopback import LoopbackController
 from lerobot_robot_ur5_tactip.ur5_tactip import UR5TacTip
 from tests.plugins.ur5.robots import make_config
 
-HOST = "127.0.5.2"
+HOST = f"127.5.{os.getpid() // 250 % 250}.{os.getpid() % 250 + 1}"
+"""An address that no other test process uses."""
 
 
 @pytest.fixture(scope="module")
@@ -22,7 +24,7 @@ def _process() -> Iterator[LoopbackController]:
 @pytest.fixture
 def controller(_process: LoopbackController) -> LoopbackController:
     """Without faults, at its start pose, with an empty log."""
-    _process.reset(model="ur5e", gripper=True, unlock_after_s=5.0)
+    _process.reset(model="ur5e", gripper=True, unlock_after_s=5.0, log_s=120.0)
     return _process
 
 

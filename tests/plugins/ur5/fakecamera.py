@@ -2,6 +2,7 @@
 
 import time
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 from lerobot.cameras import Camera, CameraConfig
@@ -13,6 +14,8 @@ class FakeCameraConfig(CameraConfig):
     level: int = 100
     """Gray level of the picture."""
     use_depth: bool = False
+    depth_path: Path | None = None
+    """Depth [mm], uint16 (height, width, 1), in a file of NumPy's; without it, 400 everywhere."""
 
 
 class FakeCamera(Camera):
@@ -20,6 +23,8 @@ class FakeCamera(Camera):
         super().__init__(config)
         self.use_depth, self.level = config.use_depth, config.level
         self.stalled_since: float | None = None
+        flat = np.full((config.height, config.width, 1), 400, dtype=np.uint16)
+        self._depth = flat if config.depth_path is None else np.load(config.depth_path)
         self._is_connected = False
 
     @property
@@ -45,7 +50,7 @@ class FakeCamera(Camera):
 
     def read_latest_depth(self, max_age_ms: int = 500) -> np.ndarray:
         self._check_age(max_age_ms)
-        return np.full((self.height, self.width, 1), 400, dtype=np.uint16)
+        return self._depth
 
     def stall(self) -> None:
         self.stalled_since = time.perf_counter()

@@ -12,8 +12,11 @@ import torch
 from lerobot.robots import RobotConfig, make_robot_from_config
 from lerobot.utils.errors import DeviceAlreadyConnectedError, DeviceNotConnectedError
 
+from lerobot_neuraltouch import kinematics, se3
 from lerobot_neuraltouch.features import ACTION_NAMES, STATE_NAMES
+from lerobot_robot_ur5_tactip.arm import ArmState
 from lerobot_robot_ur5_tactip.calibration import WristCalibration
+from lerobot_robot_ur5_tactip.config_ur5_tactip import READY_RAD
 from lerobot_robot_ur5_tactip.errors import (
     CameraStalledError,
     GripperError,
@@ -282,3 +285,19 @@ def test_settings_that_do_not_go_together_are_refused(
 ) -> None:
     with pytest.raises(ValueError, match=words):
         dataclasses.replace(make_config(tmp_path), **settings)
+
+
+def test_the_workspace_holds_for_a_client_that_dies(tmp_path: Path) -> None:
+    """Wherever the arm is, the twist that is let through may go on for 0.3 s: the oldest state's age and the watchdog's time."""
+    config = make_config(tmp_path, half_m=0.01)
+    limits, rng = UR5TacTip(config).limits, np.random.default_rng(0)
+    low, high = np.array(limits.config.workspace_min_m), np.array(limits.config.workspace_max_m)
+    T = kinematics.forward(limits.model, READY_RAD) @ limits.T_flange_tcp
+    for _ in range(500):
+        T[:3, 3] = rng.uniform(low, high)
+        state = ArmState(
+            stamp_s=0.0, q=np.array(READY_RAD), tcp=se3.to_rotvec_pose(T), wrench=np.zeros(6)
+        )
+        twist, _ = limits.accept(np.append(rng.uniform(-0.02, 0.02, 3), np.zeros(3)), state)
+        after = T[:3, 3] + 0.3 * T[:3, :3] @ twist[:3]
+        assert (after >= low - 1e-12).all() and (after <= high + 1e-12).all()

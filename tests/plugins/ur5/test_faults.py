@@ -67,15 +67,13 @@ def is_moving(controller: LoopbackController) -> bool:
     return bool(np.abs(controller.state.twist).max() > 0.005)
 
 
-def assert_rest_after(controller: LoopbackController, since_s: float, *, twitches: int = 0) -> None:
-    """The arm's speed in every control step later than 0.5 s after a moment, a second long, but for so many steps."""
+def assert_rest_after(controller: LoopbackController, since_s: float) -> None:
+    """The arm's speed in every control step later than 0.5 s after a moment, a second long."""
     time.sleep(max(0.0, since_s + 1.5 - time.monotonic()))
     steps = [r for r in controller.log if r.source == "step" and r.wall_s > since_s + STOP_S]
     assert len(steps) > 5
     moving = [r for r in steps if max(r.speed, r.angular_speed) > SLOW]
-    assert len(moving) <= twitches, (
-        f"still {moving[-1].speed} m/s {moving[-1].wall_s - since_s:.2f} s later"
-    )
+    assert not moving, f"still {moving[-1].speed} m/s {moving[-1].wall_s - since_s:.2f} s later"
 
 
 MODEL = "ur5"
@@ -100,6 +98,7 @@ FAULTS: list[tuple[str, type[UR5TacTipError], str]] = [
     ("silent_link", LinkError, "lost"),
     ("closed_link", LinkError, "lost"),
     ("dropped_tcp", LinkError, "lost"),
+    ("dropped_control", LinkError, "lost"),
 ]
 
 
@@ -114,15 +113,15 @@ def test_fault_of_the_controller_or_its_link(
     robot, policy = moving
     since_s = time.monotonic()
     controller.fault(name)
-    # A twist that was on its way when the connection broke is delivered by ur-rtde once it has connected anew; the zero
-    # that the loop sends upon the error follows in the next step.
-    assert_rest_after(controller, since_s, twitches=3 if name == "dropped_tcp" else 0)
+    assert_rest_after(controller, since_s)
     wait_for(lambda: policy.error is not None)
     assert isinstance(policy.error, error)
     assert words in str(policy.error)
     with pytest.raises(error) as caught:
         robot.get_observation()
     assert caught.value is policy.error
+    # ur-rtde, which connects anew by itself, must not have started the program again: the new one had no watchdog.
+    assert [r.kind for r in controller.records("event")].count("program_started") == 1
     controller.clear(name)
     robot.disconnect()
 
@@ -260,7 +259,8 @@ def test_frozen_client(controller: LoopbackController, client: ForkProcess, tmp_
     client.join(60.0)
     assert client.exitcode
     error = (tmp_path / "error").read_text()
-    assert error.startswith(("ProgramStoppedError", "LinkError"))
+    # Whichever of its threads wakes first says so.
+    assert error.startswith(("ProgramStoppedError", "LinkError", "LoopError"))
     assert_rest_after(controller, since_s)
 
 

@@ -3,14 +3,10 @@
 The child imports this package and the core alone, not the plugin around it, so it starts in a second and stays small. It ends with its parent.
 """
 
-import subprocess
-import sys
 from collections.abc import Sequence
-from multiprocessing import Pipe
-from multiprocessing.connection import Connection
-from pathlib import Path
 from typing import Any
 
+from ..child import Child, answer_requests
 from .config import LoopbackConfig, changed
 from .faults import check_fault
 from .interface import NOT_RUNNING, Loopback
@@ -20,16 +16,6 @@ from .thread import LoopbackThread
 
 _START_S = 120.0
 _CALL_S = 30.0
-
-# The plugin's own __init__ imports LeRobot; a bare module in its place leaves that out.
-_CHILD = """
-import importlib, sys, types
-name, path, handle = sys.argv[1:]
-package = types.ModuleType(name)
-package.__path__ = [path]
-sys.modules[name] = package
-importlib.import_module(name + ".loopback.controller").serve(int(handle))
-"""
 
 
 class LoopbackController(Loopback):
@@ -42,20 +28,12 @@ class LoopbackController(Loopback):
             ValueError: If a setting is refused.
         """
         self.config = LoopbackConfig(host=host, model=model, **settings)
-        self._process: subprocess.Popen[bytes] | None = None
+        self._child: Child | None = None
 
     def start(self) -> None:  # noqa: D102
-        if self._process is not None:
+        if self._child is not None:
             return
-        self._pipe, theirs = Pipe()
-        package = __name__.split(".")[0]
-        handle = theirs.fileno()
-        self._process = subprocess.Popen(
-            [sys.executable, "-c", _CHILD, package, str(Path(__file__).parents[1]), str(handle)],
-            pass_fds=[handle],
-            stdin=subprocess.DEVNULL,
-        )
-        theirs.close()
+        self._child = Child("loopback.controller")
         try:
             self._ask("start", vars(self.config), timeout_s=_START_S)
         except BaseException:
@@ -63,15 +41,9 @@ class LoopbackController(Loopback):
             raise
 
     def stop(self) -> None:  # noqa: D102
-        if self._process is None:
-            return
-        self._pipe.close()
-        try:
-            self._process.wait(5.0)
-        except subprocess.TimeoutExpired:
-            self._process.kill()
-            self._process.wait()
-        self._process = None
+        if self._child is not None:
+            self._child.stop()
+            self._child = None
 
     def reset(self, **settings: Any) -> None:  # noqa: D102
         config = changed(self.config, settings)
@@ -81,7 +53,7 @@ class LoopbackController(Loopback):
     @property
     def pid(self) -> int | None:
         """Number of the child process, None if it does not run."""
-        return None if self._process is None else self._process.pid
+        return None if self._child is None else self._child.pid
 
     def fault(self, name: str, **settings: Any) -> None:  # noqa: D102
         check_fault(name)
@@ -107,45 +79,27 @@ class LoopbackController(Loopback):
     def state(self) -> ControllerState:  # noqa: D102
         return self._ask("state")
 
-    def _ask(self, what: str, *arguments: Any, timeout_s: float = _CALL_S) -> Any:
-        if self._process is None:
+    def _ask(self, *request: Any, timeout_s: float = _CALL_S) -> Any:
+        if self._child is None:
             raise RuntimeError(NOT_RUNNING)
-        self._pipe.send((what, arguments))
-        if not self._pipe.poll(timeout_s):
-            raise TimeoutError(f"The loopback process did not answer '{what}' in {timeout_s} s.")
-        answer = self._pipe.recv()
-        if isinstance(answer, BaseException):
-            raise answer
-        return answer
+        return self._child.ask(*request, timeout_s=timeout_s)
 
 
 def serve(handle: int) -> None:
-    """Be the child: do what comes through the pipe until the parent closes it or is gone."""
-    import signal
-
-    signal.signal(
-        signal.SIGINT, signal.SIG_IGN
-    )  # Ctrl-C is for the parent, which then closes the pipe
-    pipe = Connection(handle)
+    """The child: starts the controller when asked to, then does with it what it is asked to."""
     controller: LoopbackThread | None = None
-    try:
-        while True:
-            what, arguments = pipe.recv()
-            try:
-                if controller is None:
-                    controller = LoopbackThread(**arguments[0])
-                    controller.start()
-                    answer = None
-                else:
-                    answer = _do(controller, what, arguments)
-            except Exception as error:  # noqa: BLE001 - the parent raises it
-                answer = error
-            pipe.send(answer)
-    except (EOFError, OSError):
-        pass
-    finally:
-        if controller is not None:
-            controller.stop()
+
+    def do(what: str, *arguments: Any) -> Any:
+        nonlocal controller
+        if controller is None:
+            controller = LoopbackThread(**arguments[0])
+            controller.start()
+            return None
+        return _do(controller, what, arguments)
+
+    answer_requests(handle, do)
+    if controller is not None:
+        controller.stop()
 
 
 def _do(controller: LoopbackThread, what: str, arguments: tuple[Any, ...]) -> Any:

@@ -3,6 +3,7 @@
 from .config import E_SERIES
 from .link import Link
 from .robot import Robot
+from .rtde_server import takes_commands
 
 FAULTS = {
     "protective_stop": (
@@ -20,6 +21,9 @@ FAULTS = {
     ),
     "closed_link": "All connections are closed and new ones refused.",
     "dropped_tcp": "All connections are reset once; new ones are welcome. Nothing to clear.",
+    "dropped_control": (
+        "The connections that commands come on are reset once; those that only listen stay, new ones are welcome. Nothing to clear."
+    ),
     "local_control": (
         "The pendant of an e-Series is taken out of remote control: no program upload, no acts by dashboard."
     ),
@@ -62,6 +66,10 @@ class Faults:
                 return
             case "dropped_tcp":
                 link.reset()
+                robot.note(name)
+                return
+            case "dropped_control":
+                link.reset(takes_commands)
                 robot.note(name)
                 return
             case "emergency_stop":

@@ -95,9 +95,9 @@ class Link:
         for connection in list(self.connections):
             connection.transport.abort()
 
-    def reset(self) -> None:
-        """Reset all connections, as when the controller's computer restarts; clients see an error, not an end."""
-        for connection in list(self.connections):
+    def reset(self, which: Callable[[Connection], bool] = lambda _: True) -> None:
+        """Reset some connections, or all as when the controller's computer restarts; clients see an error, not an end."""
+        for connection in filter(which, list(self.connections)):
             sock = connection.transport.get_extra_info("socket")
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\x01\0\0\0\0\0\0\0")
             connection.transport.abort()

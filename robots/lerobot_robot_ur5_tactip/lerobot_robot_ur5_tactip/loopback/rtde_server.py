@@ -31,6 +31,11 @@ class RtdeConnection(Connection):
         self._is_started = False
         self._last_packet = b""
 
+    @property
+    def has_inputs(self) -> bool:
+        """Whether the client writes variables, not only reads them."""
+        return bool(self._inputs)
+
     def received(self, data: bytes) -> None:
         """Answer whole packets."""
         self._buffer += data
@@ -102,3 +107,8 @@ class RtdeConnection(Connection):
 
     def _reply(self, kind: int, payload: bytes) -> None:
         self.send(pack(PacketType(kind), payload))
+
+
+def takes_commands(connection: Connection) -> bool:
+    """Whether a connection is one of RTDE whose client has set up inputs."""
+    return isinstance(connection, RtdeConnection) and connection.has_inputs

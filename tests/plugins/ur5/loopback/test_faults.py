@@ -16,7 +16,7 @@ pytestmark = pytest.mark.slow  # in real time, with clients in processes of thei
 
 Wait = Callable[[Callable[[], Any], str], Any]
 TWIST = [0.05, 0.0, 0.0, 0.0, 0.0, 0.0]
-UPPER_RANGE_REGISTERS, UPLOAD_SCRIPT = 8, 1
+UPPER_RANGE_REGISTERS, UPLOAD_SCRIPT, NO_WAIT = 8, 1, 16
 
 
 def start_moving(control: Any, arm: LoopbackController, wait_for: Wait) -> None:
@@ -112,6 +112,7 @@ def test_the_way_back_from_a_protective_stop(
     start_moving(control, arm, wait_for)
     control.triggerProtectiveStop()
     wait_for(lambda: arm.state.safety_mode == "PROTECTIVE_STOP", "the stop")
+    wait_for(lambda: not any(arm.state.joint_speeds), "it stands")
     dashboard.stop()
     dashboard.unlockProtectiveStop()
     assert arm.state.safety_mode == "NORMAL" and arm.state.program == "stopped"
@@ -268,6 +269,20 @@ def test_a_second_control_client_is_refused(
     assert first.speedL(TWIST, 1.0)
 
 
+def test_a_dropped_control_connection_leaves_those_that_listen_and_the_program(
+    arm: LoopbackController, clients: SimpleNamespace, wait_for: Wait
+) -> None:
+    """A client that uploads by itself would do so again; this one does not, so its program and its watchdog stay."""
+    receive, control = clients.receive(), clients.control(flags=NO_WAIT)
+    assert control.reuploadScript()
+    wait_for(control.isProgramRunning, "the program")
+    assert control.setWatchdog(2.0)
+    arm.fault("dropped_control")
+    wait_for(lambda: arm.state.program == "stopped", "the watchdog")
+    assert receive.isConnected()
+    assert [r.kind for r in arm.records("event")].count("program_started") == 1
+
+
 def test_a_program_uploaded_again_is_lost_once_the_client_has_not_read_for_a_while(
     arm: LoopbackController, clients: SimpleNamespace, wait_for: Wait
 ) -> None:
@@ -323,6 +338,7 @@ def test_without_a_watchdog_the_arm_goes_on_when_its_client_dies(
 ) -> None:
     """The largest hazard of the protocol: the uploaded program repeats the last twist."""
     client = moving_client(0.0)
+    wait_for(lambda: arm.state.twist[0] > 0.0999, "its ramp is through")
     client.kill()
     client.wait()
     arm.clear_log()

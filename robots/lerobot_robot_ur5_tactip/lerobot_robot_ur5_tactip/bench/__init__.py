@@ -1,0 +1,1 @@
+"""Benchmarks of the robot plugin, against a loopback controller."""
