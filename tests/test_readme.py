@@ -24,6 +24,11 @@ SMALL = (
         r"bench oracle --num-episodes=\d+",
         "bench oracle --num-episodes=1 --robots=gripper --tasks=PickPlaceMugRim",
     ),
+    (
+        r"--env-steps=\d+",
+        "--env-steps=60 --chunk=5 --play.envs-per-task=1 --play.num-objects=1 --eval-every=60 --eval-episodes=1",
+    ),
+    (r"bench table2", "bench table2 --task=PickPlaceMugRim --robot=gripper"),
     (r"bench physics", "bench physics --fingers=dome --episodes=1"),
     (r"--minutes=\d+", "--steps=2 --data.train_shapes=4 --calibration_poses=0"),
     (r"bench ndf", "bench ndf --num-shapes=1 --baseline-poses=0"),
