@@ -57,7 +57,7 @@ def _bars(
         if value is not None:
             style = {"fill": False, "edgecolor": _COLOURS[method], "linestyle": "--"}
             axes.bar(x + width, value, width, **style)
-    axes.set_xticks(np.arange(len(features)), features, fontsize=8)
+    axes.set_xticks(np.arange(len(features)), features, fontsize=7, rotation=15)
 
 
 def _short(value: float) -> str:
