@@ -193,7 +193,8 @@ def test_grip_force_grows_with_the_gap_and_the_press_with_the_force() -> None:
         *_, info = env.step(action)
     force = env.piece.gripper.force_n
     gap = info["privileged"]["finger_distance_m"] - action[6]
-    assert_allclose(force, 2000 * gap, rtol=0.03)
+    # Skins that were pressed deeper on the way keep a little of it by friction.
+    assert_allclose(force, 2000 * gap, rtol=0.06)
     assert_allclose(force, 600 * info["privileged"]["pad_press_m"], rtol=0.03)
     # what the camera sees is the skin's travel and up to a quarter of a millimetre of contact softness
     truth = info["privileged"]
