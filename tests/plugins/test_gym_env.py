@@ -18,7 +18,7 @@ from gym_neuraltouch.scene import GripperConfig
 from gym_neuraltouch.starts import PerturbationConfig
 from lerobot_neuraltouch import se3
 from lerobot_neuraltouch.features import TASKS, start_opening
-from lerobot_neuraltouch.rl.teacher import ServoTeacher
+from lerobot_neuraltouch.rl.teacher import ServoTeacher, ServoTeacherConfig
 from lerobot_neuraltouch.tactile import FINGERS, GRAY_MAPS
 from lerobot_policy_neuraltouch.training.expert import GraspExpert, LiftConfig
 
@@ -184,7 +184,8 @@ def test_fingers_follow_their_set_point_at_50_mm_per_s_and_stop_there() -> None:
 
 def test_grip_force_grows_with_the_gap_and_the_press_with_the_force() -> None:
     """At rest on a lid: 2 N per millimetre of gap, and 0.53 N per millimetre of press."""
-    env, teacher = make(noise="off"), ServoTeacher()
+    # a light hand: skins that were pressed deeper on the way keep a little of it by friction
+    env, teacher = make(noise="off"), ServoTeacher(ServoTeacherConfig(far_press_m=0.001))
     _, info = env.reset(seed=3)
     for _ in range(60):
         *_, info = env.step(teacher.act(info["privileged"]))
@@ -193,8 +194,7 @@ def test_grip_force_grows_with_the_gap_and_the_press_with_the_force() -> None:
         *_, info = env.step(action)
     force = env.piece.gripper.force_n
     gap = info["privileged"]["finger_distance_m"] - action[6]
-    # Skins that were pressed deeper on the way keep a little of it by friction.
-    assert_allclose(force, 2000 * gap, rtol=0.06)
+    assert_allclose(force, 2000 * gap, rtol=0.03)
     assert_allclose(force, 600 * info["privileged"]["pad_press_m"], rtol=0.03)
     # what the camera sees is the skin's travel and up to a quarter of a millimetre of contact softness
     truth = info["privileged"]
