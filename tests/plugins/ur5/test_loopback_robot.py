@@ -117,8 +117,8 @@ def test_gripper_follows_through_its_own_thread(
     robot = connect(gripper=gripper)
     executed = robot.send_action(action(distance=0.0))
     assert executed["gripper.pos"] == 0.02
+    wait_for(lambda: controller.state.gripper_position == robot._gripper.to_raw(0.02))
     wait_for(lambda: robot.get_observation()["gripper.pos"] == pytest.approx(0.02, abs=5e-4))
-    assert controller.state.gripper_position == robot._gripper.to_raw(0.02)
 
 
 # --- what is refused when connecting ---------------------------------------------------------------------------------
