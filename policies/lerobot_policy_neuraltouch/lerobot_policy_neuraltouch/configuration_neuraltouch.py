@@ -52,7 +52,7 @@ class NeuralTouchConfig(PreTrainedConfig):
     channels: list[int] = field(default_factory=lambda: [16, 32, 64, 64])
     """Channels after each stride-2 convolution of the touch encoder."""
     pooling: int = 1
-    """Those convolutions see means of so many by so many pixels; 2 makes the refiner four times as fast."""
+    """Those convolutions see means of so many by so many pixels; 2 makes them several times as fast."""
     touch_features: int = 128
     """Features per finger."""
     hidden_size: int = 256
