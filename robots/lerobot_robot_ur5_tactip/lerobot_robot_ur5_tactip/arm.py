@@ -68,7 +68,10 @@ class Arm(Protocol):
         ...
 
     def start_watchdog(self, rate_hz: float) -> None:
-        """From now on the controller stops by itself when twists come less often than this."""
+        """From now on the controller ends the program when it hears of this process less often than this.
+
+        Before the first twist it hears of it by itself; after that only by twists.
+        """
         ...
 
     def follow(self, twist: Array) -> None:

@@ -16,7 +16,7 @@ from typing import Any
 _ENDING_S = 5.0
 """How long a child may take to end by itself."""
 _ORPHAN_S = 1.0
-"""How often a child looks whether its parent is still there: a copy of the parent may keep the pipe open."""
+"""How often an idle child looks whether its parent is still there: a copy of the parent may keep the pipe open."""
 
 # The plugin's own __init__ imports LeRobot; a bare module in its place leaves that out.
 _BOOT = """
@@ -87,16 +87,29 @@ class Child:
         self._process.wait()
 
 
-def answer_requests(handle: int, do: Callable[..., Any]) -> None:
-    """Be the child: answer what comes through the pipe until the parent closes it or is gone."""
+def answer_requests(
+    handle: int,
+    do: Callable[..., Any],
+    idle: Callable[[], None] = lambda: None,
+    idle_s: float = _ORPHAN_S,
+) -> None:
+    """Be the child: answer what comes through the pipe until the parent closes it or is gone.
+
+    Args:
+        handle: The pipe's file descriptor.
+        do: What answers a request; what it raises is raised in the parent.
+        idle: Called whenever no request has come for a while.
+        idle_s: How long a while is [s].
+    """
     # Ctrl-C is for the parent, which then closes the pipe.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     pipe, parent = Connection(handle), os.getppid()
     try:
         while True:
-            while not pipe.poll(_ORPHAN_S):
+            while not pipe.poll(idle_s):
                 if os.getppid() != parent:
                     return
+                idle()
             try:
                 answer = do(*pipe.recv())
             except Exception as error:  # noqa: BLE001 - the parent raises it

@@ -19,6 +19,8 @@ _OPEN_S = 20.0
 """How long connecting may take, five seconds of which the controller may take to start the program."""
 _SETUP_S = 5.0
 _LOOK_EVERY_S = 0.002
+_KICK_S = 0.05
+"""How often the watchdog hears of a client that has not moved anything yet; the slowest watchdog waits for four times that."""
 _STREAM_S = 0.2
 """A twist that is not taken within this time is lost: the controller's watchdog has stopped the arm by then."""
 
@@ -78,19 +80,30 @@ class Control:
 
 
 def serve(handle: int) -> None:
-    """The child: opens the interface when asked to, then calls what it is asked to on it."""
+    """The child: opens the interface when asked to, then calls what it is asked to on it.
+
+    From the arming of the watchdog to the first twist this process says by itself that the client is there: the parent may be
+    busy for longer than the watchdog waits. From then on only twists count.
+    """
     interface: Any = None
+    is_waiting = False
 
     def do(method: str, *arguments: Any) -> Any:
-        nonlocal interface
+        nonlocal interface, is_waiting
         if method != "open":
-            return getattr(interface, method)(*arguments)
+            answer = getattr(interface, method)(*arguments)
+            is_waiting = method == "setWatchdog" or (is_waiting and method != "speedL")
+            return answer
         host, upper_registers = arguments
         interface = open_control(host, upper_registers=upper_registers)
         threading.Thread(target=_end_with, args=[interface], daemon=True).start()
         return None
 
-    answer_requests(handle, do)
+    def wait() -> None:
+        if is_waiting:
+            interface.kickWatchdog()
+
+    answer_requests(handle, do, wait, _KICK_S)
     _end()
 
 

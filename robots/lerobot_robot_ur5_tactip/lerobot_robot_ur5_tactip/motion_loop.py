@@ -87,7 +87,6 @@ class MotionLoop:
         self._target: tuple[Array, float] | None = (
             None  # replaced as a whole, so readers need no lock
         )
-        self._is_streaming = False
         self._fault: UR5TacTipError | None = None
         self._fault_lock = threading.Lock()
         self._closing = threading.Event()
@@ -106,7 +105,12 @@ class MotionLoop:
         return self._motion
 
     def start(self) -> None:
-        """Start ticking. The arm is first commanded with the first target."""
+        """Start ticking. The arm is first commanded with the first target; its watchdog is armed at once.
+
+        Raises:
+            LinkError, ProgramStoppedError: If the controller does not take the watchdog.
+        """
+        self._arm.start_watchdog(self.config.watchdog_hz)
         self._ticked_at = self._advanced_at = self._clock()
         self._thread = threading.Thread(target=self._run, name="ur5_tactip motion", daemon=True)
         self._thread.start()
@@ -178,9 +182,6 @@ class MotionLoop:
         self._state, self._ticked_at = state, now
         if self._target is None:
             return
-        if not self._is_streaming:
-            self._arm.start_watchdog(self.config.watchdog_hz)
-            self._is_streaming = True
         target, sent_at = self._target
         wanted = target if now - sent_at <= self.config.action_deadline_s else np.zeros(6)
         self._motion, _ = self.limits.step(self._motion, wanted, state, period_s)

@@ -1,5 +1,7 @@
 """The only door to `ur-rtde`: imported when a controller is reached, never before."""
 
+import socket
+import struct
 import time
 from typing import Any
 
@@ -7,6 +9,11 @@ from .errors import LinkError
 
 _PROGRAM_START_S = 5.0
 """How long the controller may take to start the uploaded program."""
+_ANSWER_S = 2.0
+"""How long the controller may take to accept a connection, and to answer on it."""
+_RTDE_PORT = 30004
+_ASK_FOR_VERSION_2 = struct.pack(">HBH", 5, ord("V"), 2)
+"""The packet that opens every RTDE connection."""
 
 
 def import_ur_rtde(module: str) -> Any:
@@ -33,12 +40,25 @@ def open_receive(host: str, *, upper_registers: bool = False) -> Any:
     """
     rtde_receive = import_ur_rtde("rtde_receive")
     try:
+        _check_answers(host)
         return rtde_receive.RTDEReceiveInterface(host, use_upper_range_registers=upper_registers)
-    except RuntimeError as error:
+    except (OSError, RuntimeError) as error:
         raise LinkError(
             f"No state stream from a controller at {host}:30004 ({error}). Check its address, the cable, and that RTDE is "
             "enabled (pendant: Settings, Security, Services)."
         ) from error
+
+
+def _check_answers(host: str) -> None:
+    """ur-rtde 1.6.5 waits without end, and cannot be interrupted, for a controller that accepts it and then says nothing.
+
+    Raises:
+        OSError: If nobody is there, or no answer comes.
+    """
+    with socket.create_connection((host, _RTDE_PORT), timeout=_ANSWER_S) as connection:
+        connection.sendall(_ASK_FOR_VERSION_2)
+        if not connection.recv(1):
+            raise ConnectionError("it closes the connection")
 
 
 def open_control(host: str, *, upper_registers: bool = False) -> Any:

@@ -1,5 +1,6 @@
 """The robot against a loopback controller: what reaches it, read in its own log. No claim about real hardware."""
 
+import socket
 import time
 from pathlib import Path
 
@@ -41,14 +42,14 @@ def test_connecting_sets_the_tool_and_moves_nothing(
     np.testing.assert_allclose(state.tcp_offset, TCP)
     assert state.payload_kg == pytest.approx(1.2)
     assert state.program == "playing"
-    assert state.watchdog_hz is None
+    assert state.watchdog_hz == pytest.approx(5.0)
     assert not [r for r in controller.log if r.kind in ("speedl", "movej", "movel", "servoj")]
     assert max(r.speed for r in controller.log) == 0.0
     robot.disconnect()
     assert controller.state.program == "stopped"
 
 
-def test_twists_move_the_tool_and_the_watchdog_is_armed(
+def test_twists_move_the_tool_for_as_long_as_they_come(
     controller: LoopbackController, connect: Connect
 ) -> None:
     robot = connect()
@@ -161,6 +162,32 @@ def test_a_second_client_is_refused(
 def test_no_controller_is_one_clear_error(tmp_path: Path) -> None:
     robot = UR5TacTip(make_config(tmp_path, mode="loopback", host="127.0.5.99"))
     refused(robot, LinkError, "No state stream from a controller at 127.0.5.99:30004")
+
+
+def test_a_controller_that_accepts_and_says_nothing_is_one_clear_error(tmp_path: Path) -> None:
+    """ur-rtde itself would wait for it without end."""
+    robot = UR5TacTip(make_config(tmp_path, mode="loopback", host="127.0.5.98"))
+    with socket.create_server(("127.0.5.98", 30004)):
+        refused(robot, LinkError, "No state stream from a controller at 127.0.5.98:30004 .timed out")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("fault", ["dropped_tcp", "dropped_control"])
+def test_a_link_lost_before_the_first_action_leaves_nothing_behind(
+    controller: LoopbackController, connect: Connect, fault: str
+) -> None:
+    """An idle client is heard of for longer than the watchdog waits; once it is not, its program ends and the next may start."""
+    robot = connect()
+    time.sleep(1.0)
+    assert controller.state.program == "playing"
+    controller.fault(fault)
+    wait_for(lambda: controller.state.program == "stopped")
+    assert any(r.kind == "watchdog_tripped" for r in controller.log)
+    controller.clear(fault)
+    robot.disconnect()
+    robot.connect()
+    robot.send_action(action(0.0, 0.0, 0.01))
+    wait_for(lambda: np.abs(controller.state.twist).max() > 0.005)
 
 
 def test_gripper_that_is_missing_is_one_clear_error(

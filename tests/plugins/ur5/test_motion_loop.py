@@ -80,15 +80,6 @@ def test_nothing_is_commanded_before_the_first_action() -> None:
     assert world.arm.told == world.arm.calls == []
 
 
-def test_watchdog_is_armed_before_the_first_twist_and_once() -> None:
-    world = World()
-    world.loop.command(FORWARD)
-    assert world.arm.told == []
-    world.run(0.1)
-    assert world.arm.calls == ["watchdog 5"]
-    assert len(world.arm.told) == pytest.approx(12, abs=1)
-
-
 def test_twist_is_that_of_the_tool_as_it_turns() -> None:
     """0.17 rad/s about the tool's x while it moves along its z: after 1 s the way has turned with it."""
     world = World()
@@ -209,7 +200,7 @@ def test_thread_stops_the_arm_on_trouble() -> None:
 
     loop, arm = started(guard)
     wait_for_the_end(loop)
-    assert arm.calls == ["stop"]
+    assert arm.calls == ["watchdog 5", "stop"]
     with pytest.raises(CameraStalledError, match="no pictures"):
         loop.check()
     loop.close()
@@ -219,17 +210,17 @@ def test_thread_stops_the_arm_on_trouble() -> None:
 def test_thread_stops_the_arm_on_a_mistake_of_ours() -> None:
     loop, arm = started(lambda: 1 / 0)  # pyright: ignore[reportArgumentType]
     wait_for_the_end(loop)
-    assert arm.calls == ["stop"]
+    assert arm.calls == ["watchdog 5", "stop"]
     with pytest.raises(LoopError, match="unexpectedly"):
         loop.check()
 
 
-def test_closing_stops_the_arm_and_is_no_trouble() -> None:
+def test_the_watchdog_is_armed_once_and_closing_stops_the_arm_and_is_no_trouble() -> None:
     loop, arm = started(lambda: ())
     loop.close()
     loop.close()
     wait_for_the_end(loop)
-    assert arm.calls == ["stop"]
+    assert arm.calls == ["watchdog 5", "stop"]
     loop.check()
 
 

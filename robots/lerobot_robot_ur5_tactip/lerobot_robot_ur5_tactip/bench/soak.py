@@ -124,7 +124,6 @@ class _Streamer:
         with tqdm(total=duration_s / 60, unit="min", bar_format="{l_bar}{bar}| {n:.1f}/{total:.1f} min {postfix}") as bar:  # fmt: skip
             while (elapsed_s := time.monotonic() - start) < duration_s:
                 interval_s = min(self._rng.exponential(mean_interval_s), duration_s - elapsed_s)
-                # The watchdog, which ends the program of a lost client, is armed by the first action.
                 if not self._connection(max(float(interval_s), _SHORTEST_S)):
                     break
                 self._rest(start)
