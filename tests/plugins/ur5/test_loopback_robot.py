@@ -168,7 +168,9 @@ def test_a_controller_that_accepts_and_says_nothing_is_one_clear_error(tmp_path:
     """ur-rtde itself would wait for it without end."""
     robot = UR5TacTip(make_config(tmp_path, mode="loopback", host="127.0.5.98"))
     with socket.create_server(("127.0.5.98", 30004)):
-        refused(robot, LinkError, "No state stream from a controller at 127.0.5.98:30004 .timed out")
+        refused(
+            robot, LinkError, "No state stream from a controller at 127.0.5.98:30004 .timed out"
+        )
 
 
 @pytest.mark.slow
