@@ -175,7 +175,7 @@ def check_action(action: ArrayLike) -> NDArray[np.float64]:
             if not np.isfinite(value)
         ]
         raise ValueError(f"An action must be finite; got NaN or infinity in {', '.join(bad)}.")
-    return np.clip(checked, ACTION_LOW, ACTION_HIGH)
+    return np.minimum(np.maximum(checked, ACTION_LOW), ACTION_HIGH)  # `np.clip` takes twice as long
 
 
 def start_opening(part_thickness_m: float) -> float:

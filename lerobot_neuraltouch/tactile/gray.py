@@ -37,7 +37,10 @@ class LinearGray:
     def to_gray(self, indentation_m: NDArray[np.floating]) -> NDArray[np.uint8]:
         """Gray levels of an indentation [m], any shape."""
         deepest = self.max_depth_m
-        return (np.clip(indentation_m, 0, deepest) * (255 / deepest) + 0.5).astype(np.uint8)
+        levels = np.minimum(np.maximum(indentation_m, 0), deepest)  # `np.clip` takes twice as long
+        levels *= 255 / deepest
+        levels += 0.5
+        return levels.astype(np.uint8)
 
     def from_gray(self, gray: NDArray[np.uint8]) -> NDArray[np.float32]:
         """Indentation that gives these gray levels, up to their rounding [m]."""

@@ -54,11 +54,7 @@ class TactileCamera:
             o3d.core.Tensor(np.asarray(mesh.faces, dtype=np.uint32)),
         )
         self._pixels = np.flatnonzero(self.mask)
-        self._places = np.concatenate([self._pixels, self._pixels + size * size])
-        self._lattice, around = _lattice(self.mask)
-        count = self._pixels.size
-        # numbered through both fingers, a neighbour outside the mask one past the end
-        self._around = np.stack([np.where(around == count, 2 * count, around), around + count])
+        self._coarse = np.flatnonzero(self.mask[::2, ::2])
         self._nearness = _Nearness(self._scene, self.finger)
         self.mount(np.zeros(2), np.zeros((2, 2)))
 
@@ -82,13 +78,15 @@ class TactileCamera:
         at_rim = slopes + offset[:, None] / rim_depth
         on_pad = np.linalg.norm(at_rim, axis=-1) <= self.finger.tan_half_fov
         # Rays beside the pad's disc see its frame, never the object: they end at once.
-        self._skin_depth = np.where(on_pad, depth, 1e-9).astype(np.float32)
+        skin_depth = np.where(on_pad, depth, 1e-9)
         # Homogeneous (x, y, z, 1), so that one small product gives both ends of a ray.
-        ones = np.ones((*depth.shape, 1))
-        self._to_skin = np.concatenate(
-            [slopes * self._skin_depth[..., None], self._skin_depth[..., None], ones], axis=-1
-        ).astype(np.float32)
-        self._to_lattice = np.ascontiguousarray(self._to_skin[:, self._lattice])
+        to_skin = np.ones((2, self.size**2, 4), dtype=np.float32)
+        to_skin[:, self._pixels, :2] = slopes * skin_depth[..., None]
+        to_skin[:, self._pixels, 2] = skin_depth
+        self._to_skin = to_skin.reshape(-1, 4)
+        self._skin_depth = np.ascontiguousarray(self._to_skin[:, 2])
+        square = to_skin.reshape(2, self.size, self.size, 4)
+        self._to_lattice = square[:, ::2, ::2].reshape(2, -1, 4)[:, self._coarse]
         self._pinhole = np.column_stack([offset, np.full(2, -self.finger.camera_distance_m)])
         self._beside_m = float(np.linalg.norm(offset, axis=-1).max())
 
@@ -127,23 +125,36 @@ class TactileCamera:
         ends = [self._ends(finger, T_object_pad[finger]) for finger in near]
         lattice = [self._to_lattice[finger] @ end for finger, end in zip(near, ends, strict=True)]
         met = self.blocked(lattice[0] if len(near) == 1 else np.concatenate(lattice))
-        around = self._around[near[0] : near[-1] + 1].reshape(met.size, -1)
-        count = self._pixels.size
-        marked = np.zeros(2 * count + 1, dtype=np.bool_)
-        marked[around.take(np.flatnonzero(met), axis=0)] = True
-        which = np.flatnonzero(marked[:-1])
-        if not which.size:
+        if not met.any():
             return _NOWHERE
-        to_skin = self._to_skin.reshape(-1, 4).take(which, axis=0)
-        rays = np.empty((which.size, 6), dtype=np.float32)
-        middle = int(np.searchsorted(which, count))
+        places = self._around(met.reshape(len(near), -1)) + near[0] * self.size**2
+        to_skin = self._to_skin.take(places, axis=0)
+        rays = np.empty((places.size, 6), dtype=np.float32)
+        middle = int(np.searchsorted(places, self.size**2))
         for finger, end in zip(near, ends, strict=True):
             part = slice(middle, None) if finger else slice(middle)
             np.matmul(to_skin[part], end, out=rays[part])
         hit = self._scene.cast_rays(o3d.core.Tensor.from_numpy(rays), nthreads=1)["t_hit"].numpy()
-        # the way to the object, in units of the way to the skin
-        fraction = np.minimum(hit, 1)
-        return self._places[which], (1 - fraction) * self._skin_depth.take(which)
+        # the way from the object to the skin, in units of the way to the skin
+        beyond = 1 - np.minimum(hit, 1)
+        beyond *= self._skin_depth.take(places)
+        return places, beyond
+
+    def _around(self, met: NDArray[np.bool_]) -> NDArray[np.intp]:
+        """Pixels of the mask in the 3 x 3 neighbourhoods of lattice pixels, (num_fingers, num_lattice) -> flat, in order."""
+        size = self.size
+        coarse = np.zeros((len(met), -(-size // 2), -(-size // 2)), dtype=np.bool_)
+        coarse.reshape(len(met), -1)[:, self._coarse] = met
+        rows = np.empty((len(met), size, coarse.shape[2]), dtype=np.bool_)
+        rows[:, ::2] = coarse
+        rows[:, 1::2] = coarse[:, : size // 2]
+        rows[:, 1:-1:2] |= coarse[:, 1:]
+        marked = np.empty((len(met), size, size), dtype=np.bool_)
+        marked[:, :, ::2] = rows
+        marked[:, :, 1::2] = rows[:, :, : size // 2]
+        marked[:, :, 1:-1:2] |= rows[:, :, 1:]
+        marked &= self.mask
+        return np.flatnonzero(marked)
 
     def gray(self, indentation_m: NDArray[np.floating]) -> NDArray[np.uint8]:
         """Gray images of an indentation [m], by the camera's map."""
@@ -200,23 +211,6 @@ class _Nearness:
 
 
 _NOWHERE = np.zeros(0, dtype=np.intp), np.zeros(0, dtype=np.float32)
-
-
-def _lattice(mask: NDArray[np.bool_]) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
-    """Every second pixel of the mask in both directions, and the 3 x 3 pixels around each.
-
-    Pixels are numbered in the order of the mask; a neighbour outside it is numbered one past the end.
-
-    Returns:
-        Lattice pixels, shape (num_lattice,), and their neighbourhoods, shape (num_lattice, 9).
-    """
-    size, count = len(mask), int(mask.sum())
-    number = np.full((size + 2, size + 2), count)
-    number[1:-1, 1:-1][mask] = np.arange(count)
-    rows, columns = np.nonzero(mask[::2, ::2])
-    rows, columns = 2 * rows, 2 * columns
-    around = [number[rows + i, columns + j] for i in range(3) for j in range(3)]
-    return number[rows + 1, columns + 1], np.stack(around, axis=-1)
 
 
 def _pixel_centres(size: int) -> NDArray[np.float64]:

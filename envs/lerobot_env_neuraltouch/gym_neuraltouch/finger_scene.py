@@ -11,7 +11,7 @@ from lerobot_neuraltouch.tactile import TacTipFinger
 from .holder_scene import VISUAL_GROUP
 
 FINE_TIMESTEP_S = 0.002
-COARSE_TIMESTEP_S = 0.004
+COARSE_TIMESTEP_S = 0.005
 """Physics steps [s]."""
 TICK_S = 0.020
 """Controls are renewed, and forces averaged, over so long [s]: a whole number of physics steps."""

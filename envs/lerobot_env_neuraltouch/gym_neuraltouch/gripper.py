@@ -45,8 +45,11 @@ class Gripper(ABC):
                 for n in ("left", "right")
             ]
         )
-        self._grip = model.actuator("grip").id
+        grip = model.actuator("grip").id
         self._act_grip = int(model.actuator("grip").actadr[0])
+        # Views of the simulation's state: asking for them takes longer than using them.
+        self._grip_speed = data.ctrl[grip : grip + 1]
+        self._grip_goal = data.act[self._act_grip : self._act_grip + 1]
         self._bad_acceleration = data.warning[mujoco.mjtWarning.mjWARN_BADQACC]
         self._act = self._act_grip - 6
         self._tick_steps = round(TICK_S / model.opt.timestep)
@@ -105,8 +108,8 @@ class Gripper(ABC):
         self.force_n = force
         for tick in range(TICKS):
             self._steer(tick)
-            lead = (goal - float(data.act[self._act_grip])) / TICK_S
-            data.ctrl[self._grip] = min(max(lead, -slew), slew)
+            lead = (goal - self._grip_goal.item()) / TICK_S
+            self._grip_speed[0] = min(max(lead, -slew), slew)
             mujoco.mj_step(model, data, self._tick_steps)
             np.maximum(force, self._readings.sum(axis=(1, 2)) / self._tick_steps, out=force)
             if watch is not None:

@@ -1,6 +1,5 @@
 """The reward of a refine step: named terms, each a plain number, summed with the weights of the same names."""
 
-import dataclasses
 import math
 from dataclasses import dataclass
 
@@ -68,6 +67,4 @@ def reward_terms(
 
 def total(terms: dict[str, float], weights: RewardWeights) -> float:
     """The weighted sum."""
-    return sum(
-        getattr(weights, field.name) * terms[field.name] for field in dataclasses.fields(weights)
-    )
+    return sum(weight * terms[name] for name, weight in vars(weights).items())

