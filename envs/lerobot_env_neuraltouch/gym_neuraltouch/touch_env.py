@@ -74,7 +74,7 @@ class TouchEnv(gymnasium.Env):
 
     ## Frames
     `base` is the world, z up, the table's top at z = 0; `tcp` lies midway between the pads, z is the approach
-    direction, y the closing direction (left pad at -y). Control runs at 10 Hz, physics at 250 Hz, or at
+    direction, y the closing direction (left pad at -y). Control runs at 10 Hz, physics at 200 Hz, or at
     500 Hz with an arm or with an object that can be let go.
 
     ## Action space
