@@ -27,6 +27,8 @@ VIEWS = 3
 """Of every validation object."""
 FOREIGN_SHARE = 4
 """One foreign object and one blob for so many validation objects."""
+HIDDEN_HANDLE_WEIGHT = 1.5
+"""A handle out of sight that is taken for found costs a grasp in the air; one in sight that is not costs another look."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -79,7 +81,7 @@ def calibrate(field: DescriptorField, found: list[Sample]) -> None:
 def sample_weights(found: list[Sample]) -> np.ndarray:
     """Weights (N,): rims, walls and heads are out of sight so seldom that a fit would not heed those poses.
 
-    Each of them weighs as many times one in sight as the root of how much rarer they are at their contact.
+    Each of them weighs as many times one in sight as the root of how much rarer they are at their contact; a hidden handle more.
     """
     weights = np.ones(len(found))
     for feature in {sample.feature for sample in found}:
@@ -87,6 +89,7 @@ def sample_weights(found: list[Sample]) -> np.ndarray:
         hidden = own & np.array([sample.hidden for sample in found])
         if hidden.any():
             weights[hidden] = np.sqrt(max((own.sum() - hidden.sum()) / hidden.sum(), 1.0))
+    weights[[sample.hidden and sample.part == "handle" for sample in found]] *= HIDDEN_HANDLE_WEIGHT
     return weights
 
 

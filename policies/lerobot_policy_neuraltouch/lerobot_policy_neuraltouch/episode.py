@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lerobot_neuraltouch.features import Phase
-from lerobot_policy_neuraltouch.fine import ClosingOnly, FineServo
+from lerobot_policy_neuraltouch.fine import ClosingOnly, FineServo, Refined
 from lerobot_policy_neuraltouch.motion import Array, CoarseMotion, Feel, ReplayMotion
 from lerobot_policy_neuraltouch.settings import CoarseSettings
 from lerobot_policy_neuraltouch.skills import Skill
@@ -40,6 +40,8 @@ class Diagnostics:
     """Control steps spent in the fine phase, since its last beginning."""
     retries: int
     """How often the fingers closed on nothing and tried deeper."""
+    searches: int
+    """How often the hand slid along the part because touch did not tell where it is."""
     servo_gain: Array
     """Share of each component of the refiner's twist that the fine phase let through, shape (6,)."""
     T_base_grasp: Array | None
@@ -114,12 +116,12 @@ class Episode:
         self.history.clear()
         self.retries += 1
 
-    def act(self, feel: Feel, refined: Array | None) -> Array:
+    def act(self, feel: Feel, refined: Refined | None) -> Array:
         """The action of this step, shape (7,).
 
         Args:
             feel: State and touch.
-            refined: The refiner's twist and finger change, shape (7,); needed in the fine phase with a refiner.
+            refined: What the refiner says; needed in the fine phase with a refiner.
         """
         if self.replay is not None:
             twist, finger = self.replay.step(feel)
@@ -130,7 +132,7 @@ class Episode:
             twist, finger = self.fine.step(feel)
         else:
             assert refined is not None
-            twist, finger = self.fine.step(refined[:6], float(refined[6]), feel)
+            twist, finger = self.fine.step(refined, feel)
         return np.append(twist, finger)
 
     def past(self, deltas: Sequence[int]) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
@@ -158,6 +160,7 @@ class Episode:
             converged=self.fine.converged or self.replay is not None,
             fine_steps=self.fine.steps,
             retries=self.retries,
+            searches=self.fine.search.count if isinstance(self.fine, FineServo) else 0,
             servo_gain=self.fine.gain if isinstance(self.fine, FineServo) else np.ones(6),
             T_base_grasp=None if self.replay is None else self.replay.T_base_grasp,
         )

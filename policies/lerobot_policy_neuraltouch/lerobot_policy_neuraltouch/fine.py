@@ -3,13 +3,16 @@
 Near the target the network's output is noise around zero. Following it with a gain n0 / (n0 + n) averages the noise
 out (stochastic approximation, Robbins and Monro 1951): the tcp comes to rest where the mean output is zero. As in
 Kesten 1958, n counts changes of sign, each component's own: a steady output is a way still to go, not noise.
+What the network says is fused over time before (`rl.belief`), and searched for where it cannot tell (`search`).
 """
 
 from dataclasses import dataclass, field
 
 import numpy as np
 
+from lerobot_neuraltouch.rl.belief import TargetBelief
 from lerobot_policy_neuraltouch.motion import Array, Feel
+from lerobot_policy_neuraltouch.search import Search
 from lerobot_policy_neuraltouch.settings import FineSettings
 
 SMOOTHING = 0.2
@@ -18,6 +21,20 @@ FINGER_SMOOTHING = 0.5
 """The same for the finger set point, while averaging."""
 RESTART = 3.0
 """Averaging starts over when the smoothed output exceeds the stillness limits by this factor: there was more to feel."""
+SETTLE_STEPS = 3
+"""Both fingers touch for so many steps before an estimate is believed: until then the refiner may still be centring."""
+
+
+@dataclass(frozen=True)
+class Refined:
+    """What the refiner says at one step."""
+
+    twist: Array
+    """[m/s, rad/s], shape (6,)."""
+    finger_change: float
+    """Finger set point less the measured distance [m]."""
+    error: Array
+    """Expected absolute error of the twist [m/s, rad/s], shape (6,)."""
 
 
 @dataclass
@@ -38,30 +55,57 @@ class FineServo:
     _last: Array = field(default_factory=lambda: np.zeros(6), init=False)
     _finger_change: float = field(default=0.0, init=False)
     _quiet: int = field(default=0, init=False)
+    _belief: TargetBelief | None = field(default=None, init=False)
+
+    def __post_init__(self) -> None:
+        settings = self.settings
+        self.search = Search(settings.search)
+        self._limits = np.repeat([settings.linear_speed, settings.angular_speed], 3)
 
     @property
     def gain(self) -> Array:
         """Share of each component of the refiner's twist that is let through, shape (6,)."""
         return self.settings.averaging_steps / (self.settings.averaging_steps + self._flips)
 
-    def step(self, twist: Array, finger_change: float, feel: Feel) -> tuple[Array, float]:
-        """Twist (6,) and finger set point [m] to command.
-
-        Args:
-            twist: The refiner's [m/s, rad/s], shape (6,).
-            finger_change: The refiner's finger set point less the measured distance [m].
-            feel: State and touch at this step.
-        """
+    def step(self, refined: Refined, feel: Feel) -> tuple[Array, float]:
+        """Twist (6,) and finger set point [m] to command, given what the refiner says and state and touch at this step."""
         self.steps += 1
         self.seeking_steps = 0 if feel.both else self.seeking_steps + 1
-        self._track(twist, finger_change, feel.both)
-        gain = self.gain
+        twist = self._remember(refined, feel) if self.settings.memory else refined.twist
+        if self.search.is_running:
+            self._restart()
+            self._smooth = None
+        else:
+            self._track(twist, refined.finger_change, feel.both)
         held = self._averaging > self.settings.hold_after
-        command = np.zeros(6) if held else gain * twist
+        command = np.zeros(6) if held else self.gain * twist
         self._judge(command, feel.both)
-        change = self._finger_change if self._averaging else finger_change
+        change = self._finger_change if self._averaging else refined.finger_change
         self.set_point = gentle_set_point(feel, change, self.settings)
         return command, self.set_point
+
+    def _remember(self, refined: Refined, feel: Feel) -> Array:
+        """The twist to follow, from all that was felt since both fingers touch, shape (6,)."""
+        if not feel.both:
+            self._belief = None
+            self.search.stop()
+            return refined.twist
+        if self._contact_steps < SETTLE_STEPS and self._belief is None:
+            return refined.twist
+        gain = self.settings.servo_gain
+        if self._belief is None:
+            self._belief = TargetBelief(self.settings.belief, self._limits / gain)
+        estimate, error = refined.twist / gain, refined.error / gain
+        way = self._belief.update(feel.T_base_tcp, estimate, error)
+        slide = self.search.step(feel.T_base_tcp, way, estimate, error, self._belief)
+        twist = gain * way
+        if slide is not None:
+            twist[:3] = np.where(slide != 0.0, slide, twist[:3])
+        for part in (slice(3), slice(3, 6)):
+            twist[part] *= min(
+                1.0, 1.0 / max(float(np.abs(twist / self._limits)[part].max()), 1e-12)
+            )
+        return twist
 
     def _track(self, twist: Array, finger_change: float, both: bool) -> None:
         """Decide whether this step counts as averaging, and how far each component's gain has come down."""

@@ -23,7 +23,7 @@ from lerobot_policy_neuraltouch.configuration_neuraltouch import (
 )
 from lerobot_policy_neuraltouch.episode import Diagnostics, Episode
 from lerobot_policy_neuraltouch.episodes import Episodes
-from lerobot_policy_neuraltouch.fine import FineServo
+from lerobot_policy_neuraltouch.fine import FineServo, Refined
 from lerobot_policy_neuraltouch.motion import Feel
 from lerobot_policy_neuraltouch.shipped import shipped_parts
 from lerobot_policy_neuraltouch.skills import Skill, SkillSet
@@ -238,14 +238,14 @@ class NeuralTouchPolicy(PreTrainedPolicy):
 
     def _refine_episodes(
         self, episodes: list[Episode], left: Tensor, right: Tensor
-    ) -> list[np.ndarray | None]:
-        """Twist and finger change, shape (7,), of each environment in the fine phase; None for the others."""
+    ) -> list[Refined | None]:
+        """What the refiner says of each environment in the fine phase; None for the others."""
         rows = [
             i
             for i, episode in enumerate(episodes)
             if episode.phase == features.Phase.FINE and isinstance(episode.fine, FineServo)
         ]
-        refined: list[np.ndarray | None] = [None] * len(episodes)
+        refined: list[Refined | None] = [None] * len(episodes)
         if not rows:
             return refined
         deltas = self.config.history_deltas
@@ -260,12 +260,11 @@ class NeuralTouchPolicy(PreTrainedPolicy):
         squashed = output.action if self.explorer is None else self.explorer(output, rows)
         limits = self.scale.limits(squashed)
         actions = (squashed * limits).double().cpu().numpy()
-        errors = (
-            output.log_error.exp() * limits
-        ).double().cpu().numpy() / self.config.fine.servo_gain
+        errors = (output.log_error.exp() * limits).double().cpu().numpy()
         fine = self.config.fine
-        for i, action, error in zip(rows, actions, errors, strict=True):
-            refined[i] = action
+        for i, action, twist_error in zip(rows, actions, errors, strict=True):
+            refined[i] = Refined(action[:6], float(action[6]), twist_error[:6])
+            error = twist_error / fine.servo_gain
             episodes[i].expected_error = (
                 fine.expected_position_scale * float(np.linalg.norm(error[:3])),
                 fine.expected_angle_scale * float(np.linalg.norm(error[3:6])),

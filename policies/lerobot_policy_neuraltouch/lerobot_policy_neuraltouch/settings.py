@@ -7,6 +7,7 @@ import numpy as np
 
 from lerobot_neuraltouch import features
 from lerobot_neuraltouch.ndf.pose_search import PoseSearchConfig
+from lerobot_neuraltouch.rl.belief import BeliefConfig
 
 COARSE_MODES = ("auto", "skip", "run")
 DOUBTS = ("refuse", "warn")
@@ -90,6 +91,36 @@ class CoarseSettings:
 
 
 @dataclass(frozen=True, kw_only=True)
+class SearchSettings:
+    """Sliding along the part when touch does not tell where along it the hand is."""
+
+    max_searches: int = 2
+    """In one episode; 0 leaves searching out."""
+    lost_m: float = 0.0012
+    """At rest with an expected error of position above this, the hand is lost [m]."""
+    found_m: float = 0.0006
+    """Below this expected error the search has found something [m]."""
+    distance_m: float = 0.008
+    """How far to either side [m]."""
+    speed: float = 0.008
+    """[m/s]"""
+
+    def __post_init__(self) -> None:
+        if self.max_searches < 0:
+            raise ValueError(f"search.max_searches must not be negative, got {self.max_searches}.")
+        if not 0.0 < self.found_m < self.lost_m:
+            raise ValueError(
+                f"search.found_m must lie between 0 and lost_m ({self.lost_m} m), got {self.found_m}."
+            )
+        if not 0.0 < self.distance_m <= 0.02:
+            raise ValueError(f"search.distance_m must lie in (0, 0.02] m, got {self.distance_m}.")
+        if not 0.0 < self.speed <= features.FINE_LINEAR_SPEED:
+            raise ValueError(
+                f"search.speed must be positive and at most {features.FINE_LINEAR_SPEED} m/s, got {self.speed}."
+            )
+
+
+@dataclass(frozen=True, kw_only=True)
 class FineSettings:
     """Fine phase: limits of the refiner and when it is done."""
 
@@ -111,6 +142,13 @@ class FineSettings:
     """Expected errors of position are multiplied by this: actual over expected at the end of episodes on validation objects,"""
     expected_angle_scale: float = 1.0
     """and those of orientation by this; both are set by `neuraltouch train-refiner`."""
+    memory: bool = True
+    """Whether estimates are fused over time (`rl.belief`), and the hand searches where touch does not tell. False follows the
+    refiner's latest output alone."""
+    belief: BeliefConfig = field(default_factory=BeliefConfig)
+    """Noise of that fusion."""
+    search: SearchSettings = field(default_factory=SearchSettings)
+    """When and how far to search."""
     still_linear: float = 0.001
     """Averaging over noisy images begins once the smoothed network output is below this [m/s],"""
     still_angular: float = 0.026

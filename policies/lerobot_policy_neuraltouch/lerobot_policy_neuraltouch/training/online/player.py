@@ -78,7 +78,9 @@ class Player:
 
     def __init__(self, policy: str | Path, settings: PlaySettings, *, seed: int, worker: int):
         self._settings, self._seed = settings, seed
-        self._student = Student(policy, overrides=["--coarse.doubt=warn", "--replay=false"])
+        # What is remembered must have been done: without the servo's memory, the refiner's latest output is.
+        overrides = ["--coarse.doubt=warn", "--replay=false", "--fine.memory=false"]
+        self._student = Student(policy, overrides=overrides)
         assert isinstance(self._student.policy, NeuralTouchPolicy)
         self._policy = self._student.policy
         self._policy.explorer = self._explore

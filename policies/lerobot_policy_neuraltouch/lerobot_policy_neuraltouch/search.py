@@ -1,0 +1,117 @@
+"""A bounded search by touch, for when the refiner says that it cannot tell where along the part it is.
+
+On a flat that is wider than the pads, every place looks alike. So the hand slides along the direction that cannot be told, to one
+side and then to the other, until the refiner sees something that tells; the belief remembers it on the way back.
+"""
+
+import logging
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from lerobot_neuraltouch import se3
+from lerobot_neuraltouch.rl.belief import TargetBelief
+from lerobot_policy_neuraltouch.motion import Array
+from lerobot_policy_neuraltouch.settings import SearchSettings
+
+logger = logging.getLogger(__name__)
+
+_TANGENTS = (0, 2)
+"""Axes of the tcp along the pads; along y, which the fingers close along, both pads always tell."""
+_DOUBT_RAD = float(np.deg2rad(3.0))
+"""A shift along the part and a turn about the closing axis look alike: what was believed of that turn is doubted as well."""
+_CLOSING_AXIS_TURN = 4
+_SMOOTHING = 0.3
+"""Weight of the newest expected error in the smoothed one."""
+_CALM_STEPS = 3
+_CALM_M, _CALM_RAD = 0.0005, float(np.deg2rad(1.0))
+"""With no more than this left to go for so many steps, the hand is where it believes the target to be [m, rad]."""
+_SEEN_STEPS = 2
+
+
+@dataclass
+class _Sweep:
+    axis: int
+    T_base_start: Array
+    direction: float
+    turned: bool = False
+    seen: int = 0
+
+
+@dataclass
+class Search:
+    """Slides along the part while the refiner is lost."""
+
+    settings: SearchSettings
+    count: int = field(default=0, init=False)
+    """Searches begun so far."""
+    _sweep: _Sweep | None = field(default=None, init=False)
+    _lost: Array = field(default_factory=lambda: np.zeros(3), init=False)
+    """Smoothed expected errors of position [m]."""
+    _calm: int = field(default=0, init=False)
+
+    @property
+    def is_running(self) -> bool:
+        """Whether the hand is sliding."""
+        return self._sweep is not None
+
+    def stop(self) -> None:
+        """Give up sliding: the part was lost."""
+        self._sweep, self._calm, self._lost = None, 0, np.zeros(3)
+
+    def step(
+        self, T_base_tcp: Array, way: Array, estimate: Array, error: Array, belief: TargetBelief
+    ) -> Array | None:
+        """Where to slide.
+
+        Args:
+            T_base_tcp: Pose of the tcp, shape (4, 4).
+            way: Twist to where the target is believed to be [m, rad], shape (6,).
+            estimate: What the refiner said last [m, rad], shape (6,).
+            error: Expected absolute error of `estimate` [m, rad], shape (6,).
+            belief: Doubts itself when a search begins.
+
+        Returns:
+            Velocity along the tcp's axes [m/s], shape (3,), 0 but along the one that is searched; None while nothing is searched.
+        """
+        if self._sweep is None:
+            self._judge(way, error)
+            if self._calm < _CALM_STEPS or self.count >= self.settings.max_searches:
+                return None
+            axis = max(_TANGENTS, key=lambda i: self._lost[i])
+            if self._lost[axis] <= self.settings.lost_m:
+                return None
+            self._begin(axis, T_base_tcp, estimate, belief)
+        return self._slide(T_base_tcp, error)
+
+    def _judge(self, way: Array, error: Array) -> None:
+        self._lost += _SMOOTHING * (error[:3] - self._lost)
+        calm = np.abs(way[:3]).max() < _CALM_M and np.abs(way[3:]).max() < _CALM_RAD
+        self._calm = self._calm + 1 if calm else 0
+
+    def _begin(self, axis: int, T_base_tcp: Array, estimate: Array, belief: TargetBelief) -> None:
+        logger.info(
+            "Lost along tcp %s (expected error %.1f mm): searching %.0f mm to both sides.",
+            "xyz"[axis],
+            1e3 * self._lost[axis],
+            1e3 * self.settings.distance_m,
+        )
+        self.count += 1
+        self._sweep = _Sweep(axis, T_base_tcp, 1.0 if estimate[axis] >= 0.0 else -1.0)
+        belief.doubt(axis, self.settings.distance_m / 2)
+        belief.doubt(_CLOSING_AXIS_TURN, _DOUBT_RAD)
+
+    def _slide(self, T_base_tcp: Array, error: Array) -> Array | None:
+        sweep = self._sweep
+        assert sweep is not None
+        gone = float((se3.inverse(sweep.T_base_start) @ T_base_tcp)[sweep.axis, 3])
+        sweep.seen = sweep.seen + 1 if error[sweep.axis] < self.settings.found_m else 0
+        at_end = gone * sweep.direction > self.settings.distance_m
+        if sweep.seen >= _SEEN_STEPS or (at_end and sweep.turned):
+            self.stop()
+            return None
+        if at_end:
+            sweep.turned, sweep.direction = True, -sweep.direction
+        velocity = np.zeros(3)
+        velocity[sweep.axis] = sweep.direction * self.settings.speed
+        return velocity
