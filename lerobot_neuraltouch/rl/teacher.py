@@ -95,7 +95,9 @@ class ServoTeacher:
         """Both pads touch: remove the whole error; press as at the target as it vanishes."""
         config = self.config
         values = error.tolist()
-        far = max(math.hypot(*values[:3]) / config.near_m, math.hypot(*values[3:]) / config.near_rad)
+        far = max(
+            math.hypot(*values[:3]) / config.near_m, math.hypot(*values[3:]) / config.near_rad
+        )
         wanted = PRESS_DEPTH + (config.far_press_m - PRESS_DEPTH) * min(far, 1.0)
         # A skin that slides is sheared in proportion to its press; more than that is an edge that holds it back.
         held = max(0.0, float(np.max(config.shear_to_press * shear - press)))

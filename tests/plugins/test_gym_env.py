@@ -17,7 +17,7 @@ from gym_neuraltouch.refine_env import RefineConfig, RefineEnv
 from gym_neuraltouch.scene import GripperConfig
 from gym_neuraltouch.starts import PerturbationConfig
 from lerobot_neuraltouch import se3
-from lerobot_neuraltouch.features import TASKS, start_opening
+from lerobot_neuraltouch.features import TASKS, start_opening, task_of_feature
 from lerobot_neuraltouch.rl.teacher import ServoTeacher, ServoTeacherConfig
 from lerobot_neuraltouch.tactile import FINGERS, GRAY_MAPS
 from lerobot_policy_neuraltouch.training.expert import GraspExpert, LiftConfig
@@ -325,6 +325,58 @@ def test_a_part_wider_than_the_gripper_opens_is_refused(tmp_path: Path) -> None:
     (tmp_path / "box.yaml").write_text(wide)
     with pytest.raises(ValueError, match="84 mm thick; the fingers open to 85 mm .* up to 82 mm"):
         make(object_path=str(tmp_path / "box.yaml")).reset(seed=0)
+
+
+def test_the_teacher_goes_from_one_contact_to_the_next() -> None:
+    """Rim, wall, rim: each from the last one's rest on, the truth about the wanted one; a new episode begins with the first."""
+    env, teacher = make("RefineMugRim", then="mug_wall,mug_rim", noise="off"), ServoTeacher()
+    _, info = env.reset(seed=3)
+    wanted, ends, done = ["mug_rim"], [], False
+    while not done:
+        before = info
+        _, _, terminated, truncated, info = env.step(teacher.act(info["privileged"]))
+        done = terminated or truncated
+        if info["wanted"] != wanted[-1]:
+            wanted.append(info["wanted"])
+            ends.append(before["pos_error_m"])
+            assert env.task_description == task_of_feature(wanted[-1]).text
+            assert info["pos_error_m"] > 0.005 and not info["is_success"]
+    assert wanted == ["mug_rim", "mug_wall", "mug_rim"]
+    assert max(ends) < 5e-4 and terminated and info["is_success"]
+    assert env.reset(seed=3)[1]["wanted"] == "mug_rim"
+    assert env.task_description == TASKS["RefineMugRim"].text
+
+
+def test_an_episode_in_which_one_contact_was_wrong_is_no_success() -> None:
+    """Nobody moves: both time limits pass, the second 200 steps after the first."""
+    env = make("RefineMugRim", then="mug_wall", noise="off")
+    _, info = env.reset(seed=0)
+    for step in range(1, 401):
+        _, _, terminated, truncated, info = env.step(still(info))
+        assert info["wanted"] == ("mug_rim" if step < 200 else "mug_wall")
+    assert truncated and not terminated and not info["is_success"]
+
+
+@pytest.mark.parametrize(
+    ("task", "options", "message"),
+    [
+        (
+            "RefineMugRim",
+            {"then": "bolt_head"},
+            "'bolt_head' is not reached from 'mug_rim' .*mug_wall",
+        ),
+        (
+            "RefineMugRim",
+            {"then": "mug_wall,mug_wall"},
+            "from 'mug_wall' by touch. Available: mug_rim",
+        ),
+        ("RefineBoltHead", {"then": "mug_rim"}, "Available: none"),
+        ("RefineMugRim", {"then": "mug_wall", "release": True}, "release or then, not both"),
+    ],
+)
+def test_contacts_that_cannot_follow_are_refused(task: str, options: dict, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        make(task, **options)
 
 
 @pytest.mark.parametrize(

@@ -12,6 +12,7 @@ from lerobot_neuraltouch.rl.privileged import PRIVILEGED_SIZE
 from lerobot_neuraltouch.rl.replay import Replay, Segment
 from lerobot_policy_neuraltouch.bench.sample_efficiency import LEARNING_CURVE
 from lerobot_policy_neuraltouch.training.online.learner import Learner
+from lerobot_policy_neuraltouch.training.online.player import Player
 from lerobot_policy_neuraltouch.training.online.settings import (
     LearnSettings,
     NetworkSettings,
@@ -20,7 +21,7 @@ from lerobot_policy_neuraltouch.training.online.settings import (
 )
 from lerobot_policy_neuraltouch.training.online.trainer import train
 from lerobot_policy_neuraltouch.training.student import Student
-from tests.plugins.policy_world import small_policy, write_checkpoint
+from tests.plugins.policy_world import RIM, WALL, small_policy, write_checkpoint
 
 SMALL = {"pooling": 4, "channels": [4, 8], "history_length": 2}
 
@@ -163,10 +164,28 @@ def test_a_training_gives_a_policy_that_acts_and_goes_on(tmp_path: Path) -> None
     assert '"updates": 16' in counters
 
 
+def test_a_wanted_contact_that_changes_begins_a_segment_of_another_skill(tmp_path: Path) -> None:
+    """No segment has a step in which the truth jumps from one contact's to another's."""
+    write_checkpoint(tmp_path / "policy", tasks=(RIM, WALL))
+    settings = PlaySettings(
+        task="RefineMugRim", switch="mug_rim>mug_wall>mug_rim", envs_per_task=1, num_objects=1
+    )
+    player = Player(tmp_path / "policy", settings, seed=0, worker=0)
+    segments = player.play(150, teacher_share=1.0).segments
+    player.close()
+    assert {segment.skill for segment in segments} == {0, 1}
+    errors = [segment.privileged[:, :3] for segment in segments]  # in units of 10 mm
+    assert max(np.abs(np.diff(error, axis=0)).max() for error in errors if len(error) > 1) < 0.3
+    assert all(len(s.left) == len(s.reward) + 1 == len(s.label) + 1 for s in segments)
+
+
 def test_what_cannot_be_trained_is_explained(tmp_path: Path) -> None:
     write_checkpoint(tmp_path / "policy")
     with pytest.raises(ValueError, match="no skill for 'Grasp the bolt by its head'"):
         train(config(tmp_path, play=PlaySettings(task="RefineBoltHead")))
+    with pytest.raises(ValueError, match="no skill for 'Grasp the mug by its wall'"):
+        play = PlaySettings(task="RefineMugRim", switch="mug_rim>mug_wall")
+        train(config(tmp_path, play=play))
     with pytest.raises(ValueError, match="no training to resume"):
         train(config(tmp_path, resume=True))
     with pytest.raises(ValueError, match="is no policy checkpoint"):
@@ -177,6 +196,8 @@ def test_what_cannot_be_trained_is_explained(tmp_path: Path) -> None:
         config(tmp_path, rollout="cloud")
     with pytest.raises(ValueError, match="Unknown task 'RefineSpoon'"):
         PlaySettings(task="RefineSpoon")
+    with pytest.raises(ValueError, match="written FIRST>SECOND, got 'mug_rim'"):
+        PlaySettings(switch="mug_rim")
     assert not (tmp_path / "training" / "checkpoints").exists()
 
 

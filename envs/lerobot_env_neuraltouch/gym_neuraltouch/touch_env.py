@@ -19,6 +19,7 @@ from lerobot_neuraltouch.features import (
     CONTROL_HZ,
     NUM_CLOUD_POINTS,
     TACTILE_SIZE,
+    Task,
     check_action,
     get_task,
 )
@@ -199,7 +200,7 @@ class TouchEnv(gymnasium.Env):
         _check_least("num_objects", NUM_OBJECTS if num_objects is None else num_objects, 1)
         _check_choice("render_mode", render_mode, (None, *self.metadata["render_modes"]))
         self.task = get_task(task)
-        self.task_description = task_text or self.task.text
+        self.task_description = self._first_text = task_text or self.task.text
         self.config = config
         self.start, self.split, self.object_path = start, split, object_path
         self.num_objects = 1 if object_path else num_objects or NUM_OBJECTS
@@ -253,6 +254,7 @@ class TouchEnv(gymnasium.Env):
         super().reset(seed=seed)
         self._object_index = self._draw_object(options or {})
         self.piece = self._workpiece(self._object_index)
+        self.wanted, self.task_description = self.piece.feature, self._first_text
         hand = self._hand = self.randomisation.sample(self.np_random, self.finger)
         self.piece.pads.set(hand.tip_stiffness_n_per_m, hand.friction)
         self._put_object()
@@ -394,10 +396,19 @@ class TouchEnv(gymnasium.Env):
             self._T_base_object = piece.T_base_object
         self._T_base_tcp = gripper.T_base_tcp
         self._T_object_tcp = se3.inverse(self._T_base_object) @ self._T_base_tcp
-        self._error = piece.feature.nearest(self._T_object_tcp)
         self._finger_distance_m = gripper.finger_distance_m
         self._press_m, self._shear_m = gripper.pad_press_m, gripper.pad_shear_m
+        self._measure_error()
+
+    def _measure_error(self) -> None:
+        """Read the error against the wanted contact."""
+        self._error = self.wanted.nearest(self._T_object_tcp)
         self._target_twist = target_twist(self._T_object_tcp, self._error)
+
+    def _want(self, task: Task) -> None:
+        """From now on another contact of the object is the wanted one."""
+        self.wanted, self.task_description = self.piece.item.feature(task.feature), task.text
+        self._measure_error()
 
     def _observe(self) -> None:
         piece = self.piece
@@ -436,7 +447,7 @@ class TouchEnv(gymnasium.Env):
             "pad_shear_m": self._shear_m.copy(),
             "force_n": self.piece.gripper.force_n.copy(),
             "finger_distance_m": self._finger_distance_m,
-            "target_finger_distance_m": self.piece.feature.finger_distance_m,
+            "target_finger_distance_m": self.wanted.finger_distance_m,
             "pos_error_m": error.pos_error_m,
             "cos_error": error.cos_error,
             "T_base_tcp": self._T_base_tcp.copy(),

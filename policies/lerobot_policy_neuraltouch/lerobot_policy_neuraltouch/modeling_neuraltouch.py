@@ -201,7 +201,8 @@ class NeuralTouchPolicy(PreTrainedPolicy):
         """One action per environment, shape (batch, 7): twist [m/s, rad/s] and finger set point [m].
 
         Each environment has its own phase. An episode begins at the first call after `reset`, and when the cloud or
-        the task of an environment changes.
+        the task of an environment changes. A new task whose contact is a neighbour of the one being refined
+        (`features.NEIGHBOURS`) takes over its descriptor and goes on by touch, without a search.
 
         Raises:
             ValueError: If something needed is missing, or a task has no skill.

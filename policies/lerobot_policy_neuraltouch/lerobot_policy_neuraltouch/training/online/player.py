@@ -55,10 +55,13 @@ class Slot:
 
     env: gym.Env
     task: features.Task
+    """What its episodes begin with."""
     number: int
     """Which of the training's environments this is: the source of its seeds."""
     episodes: int = 0
     explores: bool = False
+    text: str = ""
+    """Text of the task that is wanted at present."""
     observation: Mapping[str, Any] = field(default_factory=dict)
     info: Mapping[str, Any] = field(default_factory=dict)
     steps: int = 0
@@ -120,24 +123,31 @@ class Player:
             slot.env.close()
 
     def _make_slots(self, worker: int) -> list[Slot]:
-        settings, slots = self._settings, []
+        settings = self._settings
         starts = ["perturbed"] * settings.envs_per_task
         starts += ["perception"] * settings.perception_envs_per_task
-        per_worker = len(starts) * len(settings.task_names)
-        for name in settings.task_names:
-            for start in starts:
-                env = make_env(
-                    name,
-                    start=start,
-                    split=settings.split,
-                    num_objects=settings.num_objects,
-                    noise=settings.noise,
-                    calibration="paper" if start == "perception" else "exact",
-                    randomisation=settings.randomisation,
-                )
-                number = worker * per_worker + len(slots)
-                slots.append(Slot(env, features.get_task(name, features.TASKS), number))
-        return slots
+        tasks = [features.get_task(name, features.TASKS) for name in settings.task_names]
+        wanted = [(task, {"start": start}) for task in tasks for start in starts]
+        for first, *later in settings.routes:
+            then = ",".join(task.feature for task in later)
+            wanted += [(first, {"start": "perturbed", "then": then})] * settings.envs_per_task
+        return [
+            Slot(self._make_env(task, **options), task, worker * len(wanted) + i)
+            for i, (task, options) in enumerate(wanted)
+        ]
+
+    def _make_env(self, task: features.Task, *, start: str, **options: str) -> gym.Env:
+        settings = self._settings
+        return make_env(
+            task.name,
+            start=start,
+            split=settings.split,
+            num_objects=settings.num_objects,
+            noise=settings.noise,
+            calibration="paper" if start == "perception" else "exact",
+            randomisation=settings.randomisation,
+            **options,
+        )
 
     def _begin(self, slot: Slot) -> None:
         seed = [self._seed, slot.number, slot.episodes]
@@ -147,6 +157,7 @@ class Player:
         options = {"object_index": int(rng.integers(self._settings.num_objects))}
         episode_seed = int(np.random.default_rng(seed).integers(2**31))
         slot.observation, slot.info = slot.env.reset(seed=episode_seed, options=options)
+        slot.text = slot.env.get_wrapper_attr("task_description")
         slot.explores = bool(self._rng.random() < self._settings.explore)
         slot.episodes += 1
         slot.steps, slot.frames = 0, []
@@ -154,7 +165,7 @@ class Player:
     def _step(self, teacher_share: float) -> None:
         slots = self._slots
         self._squashed.clear()
-        actions = self._student.act([s.observation for s in slots], [s.task.text for s in slots])
+        actions = self._student.act([s.observation for s in slots], [s.text for s in slots])
         reports = self._policy.diagnostics
         for i, (slot, action, report) in enumerate(zip(slots, actions, reports, strict=True)):
             fine = i in self._squashed
@@ -178,6 +189,8 @@ class Player:
             terms, weights = slot.info["reward_terms"], self._settings.reward
             frame["reward"] = sum(weights[name] * terms[name] for name in weights)
             slot.frames.append(frame)
+        if (text := slot.env.get_wrapper_attr("task_description")) != slot.text:
+            self._change_contact(slot, text)
         if terminated or truncated:
             self._close_segment(slot)
             self._ended.append(
@@ -196,11 +209,21 @@ class Player:
         frames, slot.frames = slot.frames, []
         if not frames or slot.info["failure"]:
             return
-        last = self._frame(slot, frames[-1]["servo_gain"])
+        self._deliver(slot, frames, self._frame(slot, frames[-1]["servo_gain"]))
+
+    def _change_contact(self, slot: Slot, text: str) -> None:
+        """Deliver the running segment without its last step, whose reward is that of another contact."""
+        frames, slot.frames = slot.frames, []
+        if len(frames) > 1:
+            self._deliver(slot, frames[:-1], frames[-1])
+        slot.text = text
+
+    def _deliver(self, slot: Slot, frames: list[dict[str, Any]], last: dict[str, Any]) -> None:
+        """Hand over the steps of a segment and the frame after them."""
         around = [*frames, last]
         self._segments.append(
             Segment(
-                self._skills[slot.task.text],
+                self._skills[slot.text],
                 np.stack([frame["left"] for frame in around]),
                 np.stack([frame["right"] for frame in around]),
                 np.stack([frame["state"] for frame in around]),

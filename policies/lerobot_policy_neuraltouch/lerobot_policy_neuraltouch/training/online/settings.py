@@ -23,6 +23,9 @@ class PlaySettings:
     """Episodes of each task side by side in one worker, from perturbed starts."""
     perception_envs_per_task: int = 0
     """As many more that begin at a stand-off with the paper's camera error: dear, most of their steps are the way in."""
+    switch: str = ""
+    """Contacts that are wanted one after another in `envs_per_task` more environments each, comma-separated: with
+    mug_rim>mug_wall>mug_rim the policy learns to move from the one to the other."""
     split: str = "train"
     """Objects to take: train | val | test."""
     num_objects: int = 2000
@@ -43,9 +46,20 @@ class PlaySettings:
         """The tasks by name."""
         return [name.strip() for name in self.task.split(",")]
 
+    @property
+    def routes(self) -> list[list[features.Task]]:
+        """The tasks of the contacts that `switch` names."""
+        return [features.route_of(text) for text in self.switch.split(",") if text.strip()]
+
+    @property
+    def texts(self) -> list[str]:
+        """Texts of all tasks that are played."""
+        tasks = [features.get_task(name, features.TASKS) for name in self.task_names]
+        tasks += [task for route in self.routes for task in route]
+        return list(dict.fromkeys(task.text for task in tasks))
+
     def __post_init__(self) -> None:
-        for name in self.task_names:
-            features.get_task(name, features.TASKS)
+        self.texts  # noqa: B018  refuses unknown names
         if self.envs_per_task + self.perception_envs_per_task < 1:
             raise ValueError("envs_per_task and perception_envs_per_task must not both be 0.")
         if self.episodes_per_object < 1 or self.num_objects < 1:

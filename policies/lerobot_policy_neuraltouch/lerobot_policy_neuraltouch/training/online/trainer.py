@@ -273,9 +273,8 @@ class Trainer:
         return assemble(source.config, source.field, source.skills.all())
 
     def _check_skills(self) -> None:
-        tasks = [features.get_task(name, features.TASKS) for name in self.config.play.task_names]
         known = self.policy.skills.tasks
-        missing = [task.text for task in tasks if task.text not in known]
+        missing = [text for text in self.config.play.texts if text not in known]
         if missing:
             raise ValueError(
                 f"The policy has no skill for '{missing[0]}'; it has {', '.join(map(repr, known))}. Make one with "
