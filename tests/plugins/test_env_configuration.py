@@ -74,8 +74,8 @@ def test_the_next_contact_is_named_to_the_policy_through_the_adapter() -> None:
         texts += copies.call("task_description")
         copies.step(np.array([[0.0] * 6 + [0.04]], np.float32))
     assert list(dict.fromkeys(texts)) == ["Grasp the mug by its rim", "Grasp the mug by its wall"]
-    with pytest.raises(ValueError, match="'mug_rim' is not reached from 'bottle_head' by touch"):
-        NeuralTouchEnv(task=TASKS, then="mug_rim")
+    with pytest.raises(ValueError, match="'mug_wall' is not reached from 'bottle_head' by touch"):
+        NeuralTouchEnv(task=TASKS, then="mug_wall")
 
 
 def test_the_config_survives_a_checkpoint() -> None:

@@ -78,6 +78,7 @@ def test_settings_can_be_given_on_the_command_line() -> None:
     ("settings", "message"),
     [
         ({"refiner": "magic"}, "Unknown refiner 'magic'. Available: learned, none"),
+        ({"fingers": "thumb"}, "Unknown fingers 'thumb'. Available: both, left, right"),
         ({"tactile_size": 60}, "multiple of 16"),
         ({"history_length": 0}, "history_length"),
         ({"normalization_mapping": {"STATE": "MEAN_STD"}}, "must be IDENTITY for"),

@@ -194,6 +194,12 @@ def test_what_cannot_be_trained_is_explained(tmp_path: Path) -> None:
         ValueError, match="Unknown rollout 'cloud'. Available: inline, process, ray"
     ):
         config(tmp_path, rollout="cloud")
+    with pytest.raises(ValueError, match="its sizes cannot be set by --network"):
+        train(config(tmp_path, keep_refiner=True))
+    with pytest.raises(ValueError, match="Unknown fingers 'none'. Available: both, left, right"):
+        NetworkSettings(fingers="none")
+    with pytest.raises(ValueError, match="history_length must be at least 1"):
+        NetworkSettings(history_length=0)
     with pytest.raises(ValueError, match="Unknown task 'RefineSpoon'"):
         PlaySettings(task="RefineSpoon")
     with pytest.raises(ValueError, match="written FIRST>SECOND, got 'mug_rim'"):

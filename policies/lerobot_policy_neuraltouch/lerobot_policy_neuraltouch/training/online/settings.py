@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from lerobot_neuraltouch import features
+from lerobot_neuraltouch.rl.refiner import SEEING_FINGERS
 
 ROLLOUTS = ("inline", "process", "ray")
 
@@ -110,6 +111,8 @@ class NetworkSettings:
 
     condition_on_descriptor: bool = True
     """False trains the ablation without the descriptor (NDF + RL-Touch)."""
+    fingers: str = "both"
+    """Fingers whose images it sees: both | left | right; one of them is the ablation with one finger."""
     history_length: int = 4
     """States in the proprioception; 1 is the ablation without memory."""
     history_stride: int = 2
@@ -122,6 +125,15 @@ class NetworkSettings:
     """Features per finger."""
     hidden_size: int = 256
     """Width of the trunk."""
+
+    def __post_init__(self) -> None:
+        if self.fingers not in SEEING_FINGERS:
+            raise ValueError(
+                f"Unknown fingers '{self.fingers}'. Available: {', '.join(SEEING_FINGERS)}."
+            )
+        for name in ("history_length", "history_stride", "pooling"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"{name} must be at least 1, got {getattr(self, name)}.")
 
 
 @dataclass(frozen=True, kw_only=True)

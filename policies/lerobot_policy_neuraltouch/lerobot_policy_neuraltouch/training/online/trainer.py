@@ -27,7 +27,10 @@ from lerobot_policy_neuraltouch.training.collect import SEED_STRIDE, make_env
 from lerobot_policy_neuraltouch.training.online.learner import Learner
 from lerobot_policy_neuraltouch.training.online.player import Ended, Experience
 from lerobot_policy_neuraltouch.training.online.rollout import make_rollout
-from lerobot_policy_neuraltouch.training.online.settings import TrainRefinerConfig
+from lerobot_policy_neuraltouch.training.online.settings import (
+    NetworkSettings,
+    TrainRefinerConfig,
+)
 from lerobot_policy_neuraltouch.training.student import Student
 
 TRAINING_CONFIG = "train_refiner.json"
@@ -267,6 +270,10 @@ class Trainer:
         config = self.config
         source = _load(Path(config.policy) if config.policy else shipped_path(), config.device)
         if config.keep_refiner:
+            if config.network != NetworkSettings():
+                raise ValueError(
+                    "--keep-refiner goes on with a network that there is: its sizes cannot be set by --network."
+                )
             return source
         for name, value in vars(config.network).items():
             setattr(source.config, name, value)
