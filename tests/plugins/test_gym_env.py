@@ -327,6 +327,24 @@ def test_a_part_wider_than_the_gripper_opens_is_refused(tmp_path: Path) -> None:
         make(object_path=str(tmp_path / "box.yaml")).reset(seed=0)
 
 
+@pytest.mark.parametrize("task", ["RefineMugRim", "RefineBoltHead"])
+def test_a_share_of_the_start_error_brings_starts_as_much_nearer(task: str) -> None:
+    """Offsets of at most share * 20 mm and share * 12 deg; a share of 1 changes nothing."""
+    env = make(task)
+    for seed in range(6):
+        for share in (0.1, 0.5):
+            _, info = env.reset(seed=seed, options={"start_share": share})
+            assert info["pos_error_m"] <= share * 0.020 + 1e-6
+            assert np.arccos(1 - info["cos_error"]) <= share * np.deg2rad(12.0) + 1e-6
+    whole, plain = (env.reset(seed=0, options=o)[1] for o in ({"start_share": 1.0}, None))
+    assert_array_equal(whole["privileged"]["T_base_tcp"], plain["privileged"]["T_base_tcp"])
+    for share in (0.0, 1.5):
+        with pytest.raises(ValueError, match="start_share must lie in"):
+            env.reset(options={"start_share": share})
+    with pytest.raises(ValueError, match="start_share is for start='perturbed'"):
+        make(task, start="perception").reset(options={"start_share": 0.5})
+
+
 def test_the_teacher_goes_from_one_contact_to_the_next() -> None:
     """Rim, wall, rim: each from the last one's rest on, the truth about the wanted one; a new episode begins with the first."""
     env, teacher = make("RefineMugRim", then="mug_wall,mug_rim", noise="off"), ServoTeacher()

@@ -17,6 +17,7 @@ from lerobot_policy_neuraltouch.training.online.settings import (
     LearnSettings,
     NetworkSettings,
     PlaySettings,
+    Stage,
     TrainRefinerConfig,
 )
 from lerobot_policy_neuraltouch.training.online.trainer import train
@@ -171,12 +172,32 @@ def test_a_wanted_contact_that_changes_begins_a_segment_of_another_skill(tmp_pat
         task="RefineMugRim", switch="mug_rim>mug_wall>mug_rim", envs_per_task=1, num_objects=1
     )
     player = Player(tmp_path / "policy", settings, seed=0, worker=0)
-    segments = player.play(150, teacher_share=1.0).segments
+    segments = player.play(150, Stage(teacher_share=1.0)).segments
     player.close()
     assert {segment.skill for segment in segments} == {0, 1}
     errors = [segment.privileged[:, :3] for segment in segments]  # in units of 10 mm
     assert max(np.abs(np.diff(error, axis=0)).max() for error in errors if len(error) > 1) < 0.3
     assert all(len(s.left) == len(s.reward) + 1 == len(s.label) + 1 for s in segments)
+
+
+def test_the_curriculum_grows_linearly_and_the_teachers_share_falls() -> None:
+    course = TrainRefinerConfig(
+        start_share=0.2, start_share_steps=1000, teacher_steps=400, teacher_share=0.1
+    )
+    seen = [course.stage(steps) for steps in (0, 200, 500, 1000, 5000)]
+    np.testing.assert_allclose([s.start_share for s in seen], [0.2, 0.36, 0.6, 1.0, 1.0])
+    np.testing.assert_allclose([s.teacher_share for s in seen], [1.0, 0.5, 0.1, 0.1, 0.1])
+    assert {TrainRefinerConfig().stage(steps).start_share for steps in (0, 10**6)} == {1.0}
+
+
+def test_players_begin_as_far_off_as_the_stage_says(tmp_path: Path) -> None:
+    write_checkpoint(tmp_path / "policy")
+    settings = PlaySettings(task="RefineMugRim", envs_per_task=4, num_objects=1)
+    player = Player(tmp_path / "policy", settings, seed=0, worker=0)
+    player.play(1, Stage(start_share=0.1))
+    errors = [slot.info["pos_error_m"] for slot in player._slots]
+    player.close()
+    assert max(errors) < 0.1 * 0.020 + 1e-3  # a step moves by at most 1 mm
 
 
 def test_what_cannot_be_trained_is_explained(tmp_path: Path) -> None:
@@ -200,6 +221,8 @@ def test_what_cannot_be_trained_is_explained(tmp_path: Path) -> None:
         NetworkSettings(fingers="none")
     with pytest.raises(ValueError, match="history_length must be at least 1"):
         NetworkSettings(history_length=0)
+    with pytest.raises(ValueError, match=r"start_share must lie in \(0, 1\], got 0"):
+        config(tmp_path, start_share=0.0)
     with pytest.raises(ValueError, match="Unknown task 'RefineSpoon'"):
         PlaySettings(task="RefineSpoon")
     with pytest.raises(ValueError, match="written FIRST>SECOND, got 'mug_rim'"):

@@ -19,7 +19,7 @@ from lerobot_neuraltouch.rl.replay import Segment
 from lerobot_neuraltouch.rl.teacher import ServoTeacher
 from lerobot_policy_neuraltouch.modeling_neuraltouch import NeuralTouchPolicy
 from lerobot_policy_neuraltouch.training.collect import SEED_STRIDE, make_env
-from lerobot_policy_neuraltouch.training.online.settings import PlaySettings
+from lerobot_policy_neuraltouch.training.online.settings import PlaySettings, Stage
 from lerobot_policy_neuraltouch.training.student import Student
 
 Array = NDArray[np.float64]
@@ -58,6 +58,8 @@ class Slot:
     """What its episodes begin with."""
     number: int
     """Which of the training's environments this is: the source of its seeds."""
+    perturbed: bool
+    """Whether its episodes begin around the contact."""
     episodes: int = 0
     explores: bool = False
     text: str = ""
@@ -91,6 +93,7 @@ class Player:
         self._rng = np.random.default_rng([seed, worker])
         torch.manual_seed(seed * SEED_STRIDE + worker)
         self._slots = self._make_slots(worker)
+        self._stage = Stage()
         self._squashed: dict[int, Array] = {}
         self._segments: list[Segment] = []
         self._ended: list[Ended] = []
@@ -100,19 +103,20 @@ class Player:
         self._policy.refiner.load_state_dict(dict(weights["refiner"]))
         self._head.load_state_dict(dict(weights["head"]))
 
-    def play(self, num_steps: int, teacher_share: float) -> Experience:
+    def play(self, num_steps: int, stage: Stage) -> Experience:
         """Play so many control steps in each environment.
 
         Args:
             num_steps: Per environment.
-            teacher_share: Probability that at a given step the teacher acts in the policy's place.
+            stage: Of the training.
         """
+        self._stage = stage
         self._segments, self._ended = [], []
         for slot in self._slots:
             if not slot.observation:
                 self._begin(slot)
         for _ in range(num_steps):
-            self._step(teacher_share)
+            self._step()
         for slot in self._slots:
             self._close_segment(slot)
         return Experience(self._segments, self._ended, num_steps * len(self._slots))
@@ -132,7 +136,12 @@ class Player:
             then = ",".join(task.feature for task in later)
             wanted += [(first, {"start": "perturbed", "then": then})] * settings.envs_per_task
         return [
-            Slot(self._make_env(task, **options), task, worker * len(wanted) + i)
+            Slot(
+                self._make_env(task, **options),
+                task,
+                worker * len(wanted) + i,
+                options["start"] == "perturbed",
+            )
             for i, (task, options) in enumerate(wanted)
         ]
 
@@ -154,7 +163,9 @@ class Player:
         rng = np.random.default_rng(
             [*seed[:2], slot.episodes // self._settings.episodes_per_object]
         )
-        options = {"object_index": int(rng.integers(self._settings.num_objects))}
+        options: dict[str, Any] = {"object_index": int(rng.integers(self._settings.num_objects))}
+        if slot.perturbed:
+            options["start_share"] = self._stage.start_share
         episode_seed = int(np.random.default_rng(seed).integers(2**31))
         slot.observation, slot.info = slot.env.reset(seed=episode_seed, options=options)
         slot.text = slot.env.get_wrapper_attr("task_description")
@@ -162,7 +173,7 @@ class Player:
         slot.episodes += 1
         slot.steps, slot.frames = 0, []
 
-    def _step(self, teacher_share: float) -> None:
+    def _step(self) -> None:
         slots = self._slots
         self._squashed.clear()
         actions = self._student.act([s.observation for s in slots], [s.text for s in slots])
@@ -174,7 +185,7 @@ class Player:
             frame = self._frame(slot, report.servo_gain)
             label = self._teacher.act(slot.info["privileged"])
             frame["label"] = self._squash(slot, label)
-            if fine and self._rng.random() < teacher_share:
+            if fine and self._rng.random() < self._stage.teacher_share:
                 action, frame["action"] = label, frame["label"]
             elif fine:
                 frame["action"] = self._squashed[i]

@@ -69,6 +69,16 @@ class PlaySettings:
             raise ValueError(f"explore is a probability, got {self.explore}.")
 
 
+@dataclass(frozen=True)
+class Stage:
+    """How far a training has come, as far as playing depends on it."""
+
+    teacher_share: float = 1.0
+    """Probability that at a given step the teacher acts in the policy's place."""
+    start_share: float = 1.0
+    """How far off perturbed starts are, relative to the environments' own, in (0, 1]."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class LearnSettings:
     """How the refiner learns from experience."""
@@ -157,6 +167,10 @@ class TrainRefinerConfig:
     """Over so many environment steps the teacher's share of the actions falls from all to `teacher_share`."""
     teacher_share: float = 0.05
     """Share of actions that remain the teacher's (DAgger's beta)."""
+    start_share: float = 1.0
+    """Curriculum: at first, perturbed starts are off by this share of the environments' own offsets and angles; 1 is no curriculum."""
+    start_share_steps: int = 100_000
+    """Environment steps over which that share grows linearly to 1."""
     rollout: str = "process"
     """Where episodes are played: inline (in this process) | process | ray (on a cluster; needs the extra `ray`)."""
     num_workers: int = 1
@@ -188,6 +202,23 @@ class TrainRefinerConfig:
     def __post_init__(self) -> None:
         if self.rollout not in ROLLOUTS:
             raise ValueError(f"Unknown rollout '{self.rollout}'. Available: {', '.join(ROLLOUTS)}.")
-        for name in ("env_steps", "num_workers", "chunk", "eval_every", "save_every"):
+        if not 0.0 < self.start_share <= 1.0:
+            raise ValueError(f"start_share must lie in (0, 1], got {self.start_share}.")
+        for name in (
+            "env_steps",
+            "start_share_steps",
+            "num_workers",
+            "chunk",
+            "eval_every",
+            "save_every",
+        ):
             if getattr(self, name) < 1:
                 raise ValueError(f"{name} must be at least 1, got {getattr(self, name)}.")
+
+    def stage(self, env_steps: float) -> Stage:
+        """What is played after so many environment steps."""
+        grown = min(env_steps / self.start_share_steps, 1.0)
+        return Stage(
+            teacher_share=max(1.0 - env_steps / max(self.teacher_steps, 1), self.teacher_share),
+            start_share=self.start_share + (1.0 - self.start_share) * grown,
+        )

@@ -103,14 +103,14 @@ class Trainer:
             with tqdm(
                 total=config.env_steps, initial=int(counters["env_steps"]), unit="step"
             ) as bar:
-                rollout.publish(self.learner.weights(), self._teacher_share())
+                rollout.publish(self.learner.weights(), config.stage(counters["env_steps"]))
                 while counters["env_steps"] < config.env_steps:
                     before = counters["env_steps"]
                     self._take(rollout.collect(wait=True))
                     while (more := rollout.collect(wait=False)) is not None:
                         self._take(more)
                     self._learn(bar)
-                    rollout.publish(self.learner.weights(), self._teacher_share())
+                    rollout.publish(self.learner.weights(), config.stage(counters["env_steps"]))
                     bar.update(int(counters["env_steps"] - before))
                     self._keep(before)
         finally:
@@ -143,10 +143,6 @@ class Trainer:
             imitation = self._losses.get("imitation", np.nan)
             bar.set_postfix_str(f"imitation {imitation:.3f}, {success:.0%} successful")
         self._log()
-
-    def _teacher_share(self) -> float:
-        begun = self.counters["env_steps"] / max(self.config.teacher_steps, 1)
-        return max(1.0 - begun, self.config.teacher_share)
 
     # --- keeping -----------------------------------------------------------------------------------------------------
 
@@ -242,13 +238,14 @@ class Trainer:
         if self._wall_s() - self._logged_s < _LOG_EVERY_S:
             return
         self._logged_s = self._wall_s()
-        recent = self._recent
+        recent, stage = self._recent, self.config.stage(self.counters["env_steps"])
         row = {
             "env_steps": self.counters["env_steps"],
             "wall_s": round(self._logged_s, 1),
             "updates": self.learner.updates,
             "episodes": self.counters["episodes"],
-            "teacher_share": round(self._teacher_share(), 3),
+            "teacher_share": round(stage.teacher_share, 3),
+            "start_share": round(stage.start_share, 3),
             "success": np.mean([e.success for e in recent]) if recent else np.nan,
             "pos_mm_median": 1e3 * np.median([e.pos_error_m for e in recent]) if recent else np.nan,
             "episode_steps": np.mean([e.steps for e in recent]) if recent else np.nan,
