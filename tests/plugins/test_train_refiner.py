@@ -7,10 +7,13 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from lerobot.common.wandb_utils import WandBLogger
+from lerobot.configs.default import WandBConfig
 
 from lerobot_neuraltouch.rl.privileged import PRIVILEGED_SIZE
 from lerobot_neuraltouch.rl.replay import Replay, Segment
 from lerobot_policy_neuraltouch.bench.sample_efficiency import LEARNING_CURVE
+from lerobot_policy_neuraltouch.training.online import trainer
 from lerobot_policy_neuraltouch.training.online.learner import Learner
 from lerobot_policy_neuraltouch.training.online.player import Player
 from lerobot_policy_neuraltouch.training.online.settings import (
@@ -200,6 +203,35 @@ def test_players_begin_as_far_off_as_the_stage_says(tmp_path: Path) -> None:
     assert max(errors) < 0.1 * 0.020 + 1e-3  # a step moves by at most 1 mm
 
 
+def test_a_training_is_logged_to_weights_and_biases_offline_and_a_resumed_one_to_the_same_run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    wandb = pytest.importorskip("wandb")
+    monkeypatch.setenv("WANDB_DIR", str(tmp_path))
+    monkeypatch.setattr(trainer, "_LOG_EVERY_S", 0.0)
+    write_checkpoint(tmp_path / "policy")
+    logged: list[tuple[int, set[str]]] = []
+    settings = WandBConfig(enable=True, mode="offline", disable_artifact=True)
+
+    def note(self: WandBLogger, row: dict, step: int, mode: str) -> None:
+        logged.append((step, {f"{mode}/{name}" for name in row}))
+        log(self, row, step, mode)
+
+    log = WandBLogger.log_dict
+    monkeypatch.setattr(WandBLogger, "log_dict", note)
+    train(config(tmp_path, wandb=settings))
+    run = wandb.run
+    assert run is not None and run.project == "lerobot" and run.config["env_steps"] == 80
+    names = set().union(*(found for _, found in logged))
+    assert {"train/imitation", "train/success", "train/teacher_share"} <= names
+    wandb.finish()
+    assert list((tmp_path / "training" / "wandb").glob("offline-run-*/run-*.wandb"))
+    train(config(tmp_path, wandb=settings, env_steps=120, resume=True))
+    assert wandb.run.id == run.id
+    wandb.finish()
+    assert [step for step, _ in logged] == sorted(step for step, _ in logged)
+
+
 def test_what_cannot_be_trained_is_explained(tmp_path: Path) -> None:
     write_checkpoint(tmp_path / "policy")
     with pytest.raises(ValueError, match="no skill for 'Grasp the bolt by its head'"):
@@ -221,6 +253,8 @@ def test_what_cannot_be_trained_is_explained(tmp_path: Path) -> None:
         NetworkSettings(fingers="none")
     with pytest.raises(ValueError, match="history_length must be at least 1"):
         NetworkSettings(history_length=0)
+    with pytest.raises(ValueError, match="Unknown wandb.mode 'ofline'. Available: online, offline"):
+        config(tmp_path, wandb=WandBConfig(enable=True, mode="ofline"))
     with pytest.raises(ValueError, match=r"start_share must lie in \(0, 1\], got 0"):
         config(tmp_path, start_share=0.0)
     with pytest.raises(ValueError, match="Unknown task 'RefineSpoon'"):

@@ -3,10 +3,13 @@
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from lerobot.configs.default import WandBConfig
+
 from lerobot_neuraltouch import features
 from lerobot_neuraltouch.rl.refiner import SEEING_FINGERS
 
 ROLLOUTS = ("inline", "process", "ray")
+WANDB_MODES = (None, "online", "offline", "disabled")
 
 
 def reward_weights() -> dict[str, float]:
@@ -198,10 +201,16 @@ class TrainRefinerConfig:
     """How the refiner learns from it."""
     network: NetworkSettings = field(default_factory=NetworkSettings)
     """Its sizes."""
+    wandb: WandBConfig = field(default_factory=WandBConfig)
+    """LeRobot's Weights & Biases settings; `mode`: online | offline | disabled."""
 
     def __post_init__(self) -> None:
         if self.rollout not in ROLLOUTS:
             raise ValueError(f"Unknown rollout '{self.rollout}'. Available: {', '.join(ROLLOUTS)}.")
+        if self.wandb.mode not in WANDB_MODES:
+            raise ValueError(
+                f"Unknown wandb.mode '{self.wandb.mode}'. Available: {', '.join(filter(None, WANDB_MODES))}."
+            )
         if not 0.0 < self.start_share <= 1.0:
             raise ValueError(f"start_share must lie in (0, 1], got {self.start_share}.")
         for name in (

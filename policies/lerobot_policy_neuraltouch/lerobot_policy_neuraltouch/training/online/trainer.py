@@ -13,6 +13,7 @@ from typing import Any
 import draccus
 import numpy as np
 import torch
+from lerobot.common.wandb_utils import WandBLogger
 from lerobot.configs import PreTrainedConfig
 from tqdm import tqdm
 
@@ -31,6 +32,7 @@ from lerobot_policy_neuraltouch.training.online.settings import (
     NetworkSettings,
     TrainRefinerConfig,
 )
+from lerobot_policy_neuraltouch.training.online.wandb_log import make_logger
 from lerobot_policy_neuraltouch.training.student import Student
 
 TRAINING_CONFIG = "train_refiner.json"
@@ -84,6 +86,7 @@ class Trainer:
         }
         if begun:
             self.counters |= self.learner.load(self._last / "training_state")
+        self._wandb: WandBLogger | None = None
         self._recent: deque[Ended] = deque(maxlen=_RECENT)
         self._losses: dict[str, float] = {}
         self._logged_s = 0.0
@@ -97,6 +100,7 @@ class Trainer:
         first_worker = int(counters["starts"]) * config.num_workers
         counters["starts"] += 1
         self._save()
+        self._wandb = make_logger(config, self.policy.config)
         rollout = make_rollout(config, self._last / "pretrained_model", first_worker)
         self._clock = time.monotonic() - counters["wall_s"]
         try:
@@ -116,6 +120,8 @@ class Trainer:
         finally:
             rollout.close()
         self._save()
+        if self._wandb is not None:
+            self._wandb.log_policy(self._last)
         return self._last / "pretrained_model"
 
     # --- gathering and learning --------------------------------------------------------------------------------------
@@ -208,6 +214,7 @@ class Trainer:
                 f"{found['cos_mean']:.5f}  {found['success']:.0%} successful  {found['max_force_n_p95']:.1f} N"
             )
         _append(self.folder / LEARNING_CURVE, row)
+        self._log_to_wandb(row, "eval")
         self._calibrate(outcomes)
         if (score := float(np.mean(scores))) > self.counters["best"]:
             self.counters["best"] = score
@@ -257,6 +264,12 @@ class Trainer:
             },
         }
         _append(self.folder / "log.csv", {k: f"{v:.6g}" for k, v in row.items()})
+        self._log_to_wandb(row, "train")
+
+    def _log_to_wandb(self, row: dict[str, Any], mode: str) -> None:
+        if self._wandb is not None:
+            plain = {name: float(value) for name, value in row.items()}
+            self._wandb.log_dict(plain, step=int(self.counters["env_steps"]), mode=mode)
 
     # --- beginning ---------------------------------------------------------------------------------------------------
 
