@@ -1,7 +1,8 @@
-"""`neuraltouch bench latency`: how long `select_action` takes, phase by phase."""
+"""`neuraltouch bench latency`: how long `select_action` takes, phase by phase, and how much memory the policy needs."""
 
 import time
 from collections import defaultdict
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ from tqdm import tqdm
 
 from lerobot_neuraltouch import features
 from lerobot_neuraltouch.report import write_report
+from lerobot_policy_neuraltouch.bench.memory import measure_policy
 from lerobot_policy_neuraltouch.shipped import shipped_path
 from lerobot_policy_neuraltouch.training.collect import SEED_STRIDE, make_env
 from lerobot_policy_neuraltouch.training.student import Student
@@ -48,7 +50,7 @@ class LatencyConfig:
 
 
 def main() -> None:
-    """Milliseconds of select_action per phase, one environment at a time."""
+    """Milliseconds of select_action per phase, one environment at a time, and the policy's memory."""
     config = draccus.parse(LatencyConfig)
     rows = run(config)
     write_report(
@@ -63,19 +65,26 @@ def main() -> None:
         tqdm.write(
             f"{row['phase']:8} median {row['ms_median']:8.2f} ms   p95 {row['ms_p95']:8.2f} ms   {row['calls']} calls"
         )
+    tqdm.write(
+        f"a process that only runs the policy: {rows[0]['policy_resident_mb']:.0f} MB, at most "
+        f"{rows[0]['policy_peak_mb']:.0f} MB"
+    )
     tqdm.write(f"wrote {config.output}")
 
 
 def run(config: LatencyConfig) -> list[dict[str, Any]]:
-    """The rows of the report: one per phase that occurred."""
+    """The rows of the report: one per phase that occurred; the memory is that of the whole policy process, the same in all."""
     torch.set_num_threads(config.threads)
-    student = Student(config.policy or str(shipped_path()), device=config.device)
+    path = config.policy or str(shipped_path())
+    student = Student(path, device=config.device)
     task = features.get_task(config.task, features.TASKS)
     env = make_env(task.name, start="perception", split="test", release=True)
     times_ms: dict[str, list[float]] = defaultdict(list)
+    played: list[Mapping[str, Any]] = []
     for i in tqdm(range(config.num_episodes), unit="episode"):
-        _time_episode(env, task, config.seed * SEED_STRIDE + i, student, times_ms)
+        played = _time_episode(env, task, config.seed * SEED_STRIDE + i, student, times_ms)
     env.close()
+    memory = measure_policy(path, played, task.text, device=config.device)
     return [
         {
             "phase": phase,
@@ -84,6 +93,8 @@ def run(config: LatencyConfig) -> list[dict[str, Any]]:
             "ms_p95": float(np.percentile(times_ms[phase], 95)),
             "calls": len(times_ms[phase]),
             "threads": config.threads,
+            "policy_resident_mb": memory.resident_mb,
+            "policy_peak_mb": memory.peak_mb,
         }
         for phase in PHASES
         if times_ms[phase]
@@ -92,11 +103,14 @@ def run(config: LatencyConfig) -> list[dict[str, Any]]:
 
 def _time_episode(
     env: gym.Env, task: features.Task, seed: int, student: Student, times_ms: dict[str, list[float]]
-) -> None:
+) -> list[Mapping[str, Any]]:
+    """Play and time an episode; returns its observations."""
     observation, _ = env.reset(seed=seed)
+    seen = []
     student.reset()
     first, done = True, False
     while not done:
+        seen.append(observation)
         batch = student.prepare([observation], [task.text])
         start = time.perf_counter()
         with torch.inference_mode():
@@ -108,3 +122,4 @@ def _time_episode(
         first = False
         observation, _, terminated, truncated, _ = env.step(action)
         done = terminated or truncated
+    return seen
