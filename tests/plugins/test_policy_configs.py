@@ -1,5 +1,6 @@
 """Each training configuration loads, says nothing that is a default already, and names things that exist."""
 
+import re
 from pathlib import Path
 
 import draccus
@@ -7,6 +8,7 @@ import pytest
 import yaml
 from lerobot.configs.train import TrainPipelineConfig
 
+from lerobot_neuraltouch.cli import normalise_flag
 from lerobot_policy_neuraltouch import NeuralTouchConfig
 from lerobot_policy_neuraltouch.training.online.settings import TrainRefinerConfig
 
@@ -44,6 +46,41 @@ def test_the_ablation_without_descriptor_differs_in_nothing_else() -> None:
     assert ablation.pop("network") == {"condition_on_descriptor": False}
     assert ablation.pop("output") == "outputs/train_rl_touch"
     assert ablation == ours
+
+
+def test_the_ablations_commands_change_what_they_name_and_nothing_else() -> None:
+    """The table in docs/training.md, against the recipe; outputs differ, so that no ablation overwrites another."""
+    page = (ROOT / "docs" / "training.md").read_text()
+    commands = re.findall(r"\| `neuraltouch train-refiner (--config_path=.*?)` \|", page)
+    recipe = draccus.encode(
+        draccus.parse(
+            TrainRefinerConfig, config_path=ROOT / "configs" / "train_refiner.yaml", args=[]
+        )
+    )
+    changes = []
+    for command in commands:
+        path, *flags = [normalise_flag(flag) for flag in command.split()]
+        found = draccus.parse(
+            TrainRefinerConfig, config_path=ROOT / path.partition("=")[2], args=flags
+        )
+        changes.append(set(_changed(draccus.encode(found), recipe)) - {"output"})
+        assert found.output != TrainRefinerConfig().output
+    assert changes == [
+        {"network.condition_on_descriptor"},
+        {"network.fingers"},
+        {"network.history_length"},
+        {"learn.reinforcement"},
+        {"learn.imitation", "learn.imitation_only", "teacher_steps", "teacher_share"},
+    ]
+
+
+def _changed(found: dict, recipe: dict, prefix: str = ""):
+    """Keys whose values differ."""
+    for key, value in found.items():
+        if isinstance(value, dict):
+            yield from _changed(value, recipe[key], f"{prefix}{key}.")
+        elif value != recipe[key]:
+            yield prefix + key
 
 
 def _repeated(written: dict, defaults: dict, prefix: str = ""):

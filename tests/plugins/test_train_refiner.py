@@ -191,6 +191,7 @@ def test_the_curriculum_grows_linearly_and_the_teachers_share_falls() -> None:
     np.testing.assert_allclose([s.start_share for s in seen], [0.2, 0.36, 0.6, 1.0, 1.0])
     np.testing.assert_allclose([s.teacher_share for s in seen], [1.0, 0.5, 0.1, 0.1, 0.1])
     assert {TrainRefinerConfig().stage(steps).start_share for steps in (0, 10**6)} == {1.0}
+    assert TrainRefinerConfig(teacher_steps=0, teacher_share=0.0).stage(0).teacher_share == 0.0
 
 
 def test_players_begin_as_far_off_as_the_stage_says(tmp_path: Path) -> None:

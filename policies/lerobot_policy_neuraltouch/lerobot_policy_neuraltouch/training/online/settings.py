@@ -227,7 +227,8 @@ class TrainRefinerConfig:
     def stage(self, env_steps: float) -> Stage:
         """What is played after so many environment steps."""
         grown = min(env_steps / self.start_share_steps, 1.0)
+        falling = 1.0 - env_steps / self.teacher_steps if self.teacher_steps else 0.0
         return Stage(
-            teacher_share=max(1.0 - env_steps / max(self.teacher_steps, 1), self.teacher_share),
+            teacher_share=max(falling, self.teacher_share),
             start_share=self.start_share + (1.0 - self.start_share) * grown,
         )
