@@ -9,6 +9,7 @@ from lerobot_policy_neuraltouch.bench.latency import LatencyConfig, run
 from lerobot_policy_neuraltouch.shipped import shipped_path
 
 
+@pytest.mark.slow
 def test_the_process_that_is_weighed_holds_no_simulator() -> None:
     code = (
         "import sys, lerobot_policy_neuraltouch.bench.memory, lerobot_policy_neuraltouch.modeling_neuraltouch;"

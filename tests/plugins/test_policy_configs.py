@@ -48,6 +48,13 @@ def test_the_ablation_without_descriptor_differs_in_nothing_else() -> None:
     assert ablation == ours
 
 
+def test_weights_and_biases_is_off_unless_asked_for() -> None:
+    assert not TrainRefinerConfig().wandb.enable
+    args = ["--wandb.enable=true", "--wandb.mode=offline", "--wandb.project=touch"]
+    found = draccus.parse(TrainRefinerConfig, args=args).wandb
+    assert (found.enable, found.mode, found.project) == (True, "offline", "touch")
+
+
 def test_the_ablations_commands_change_what_they_name_and_nothing_else() -> None:
     """The table in docs/training.md, against the recipe; outputs differ, so that no ablation overwrites another."""
     page = (ROOT / "docs" / "training.md").read_text()

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from lerobot_policy_neuraltouch.bench.switch_play import Switched, play_switching
-from lerobot_policy_neuraltouch.bench.switching import DOWN_RAD, SwitchingConfig, run, summary
+from lerobot_policy_neuraltouch.bench.switching import SwitchingConfig, run, summary
 from lerobot_policy_neuraltouch.checkpoint import assemble, save_checkpoint
 from lerobot_policy_neuraltouch.modeling_neuraltouch import NeuralTouchPolicy
 from lerobot_policy_neuraltouch.shipped import shipped_path
@@ -56,7 +56,7 @@ def test_the_benchmark_runs_and_says_when_the_contact_changed(tmp_path: Path) ->
     settings = {"pair": "mug_rim>mug_wall", "num_episodes": 1, "policy": str(tmp_path / "policy")}
     (played,) = run(SwitchingConfig(**settings)).values()
     assert 0 < played[0].switch < len(played[0].pos_errors_m)
-    assert played[0].lean_rad < DOWN_RAD
+    assert played[0].points_down
 
 
 def without_descriptor(path: Path, task: str) -> Path:
@@ -91,7 +91,7 @@ def test_the_descriptor_moves_the_contact_and_without_it_nothing_does(tmp_path: 
         student = Student(path, overrides=["--replay=false", "--coarse.mode=skip"])
         make = partial(make_env, "RefineMugWall", then="mug_rim")
         played = play_switching(make, WALL_THEN_RIM, range(8), student, num_envs=4)
-        down = [episode for episode in played if episode.lean_rad < DOWN_RAD]
+        down = [episode for episode in played if episode.points_down]
         assert len(down) >= 3
         before = np.median([e.at_switch()[0] for e in down], axis=0)
         assert before[0] < 0.001 and before[1] > 0.010

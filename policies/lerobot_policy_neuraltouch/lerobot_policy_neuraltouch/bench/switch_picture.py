@@ -24,7 +24,7 @@ _FLOOR_MM = 0.01
 def draw_switching(
     played: Mapping[tuple[str, tuple[str, str]], Sequence[Switched]], output: Path
 ) -> Path:
-    """Position error against both contacts over time from the switch on: every episode, and the median of all."""
+    """Position error against both contacts around the switch: every episode, and the median of those whose hand points down."""
     figure = matplotlib.figure.Figure(figsize=(5.0 * len(played), 4.2), layout="constrained")
     panels = figure.subplots(1, len(played), squeeze=False)[0]
     for axes, ((method, pair), episodes) in zip(panels, played.items(), strict=True):
@@ -50,9 +50,12 @@ def _draw_errors(axes: Any, episodes: Sequence[Switched], contact: int, name: st
     time = (np.arange(aligned.shape[1]) - before + 1) / features.CONTROL_HZ
     colour = _COLOURS[contact]
     axes.plot(time, aligned.T, color=colour, alpha=0.15, linewidth=0.7)
-    axes.plot(
-        time, np.nanmedian(aligned, axis=0), color=colour, linewidth=2, label=f"against {name}"
-    )
+    down = aligned[[episode.points_down for episode in episodes]]
+    known = ~np.isnan(down).all(axis=0)
+    if known.any():
+        median = np.nanmedian(down[:, known], axis=0)
+        label = f"against {name}, median of {len(down)}, hand down"
+        axes.plot(time[known], median, color=colour, linewidth=2, label=label)
 
 
 def _aligned(episodes: Sequence[Switched], contact: int) -> NDArray[np.float64]:

@@ -13,6 +13,9 @@ from lerobot_policy_neuraltouch.training.student import Student
 
 Array = NDArray[np.float64]
 
+DOWN_RAD = float(np.deg2rad(45.0))
+"""A hand that leans less than this points down. One round a wall, turned about the closing direction, cannot feel where up is."""
+
 
 @dataclass
 class Switched:
@@ -28,6 +31,11 @@ class Switched:
     """Angle between the approach direction and straight down at the switch [rad]."""
     max_force_n: float = 0.0
     """Largest force on one finger over the episode [N]."""
+
+    @property
+    def points_down(self) -> bool:
+        """Whether the second contact came to be wanted, and the hand pointed down then."""
+        return self.lean_rad < DOWN_RAD
 
     def at_switch(self) -> tuple[Array, Array]:
         """Position errors [m] and angles [rad] against both contacts when the second came to be wanted, shape (2,) each."""

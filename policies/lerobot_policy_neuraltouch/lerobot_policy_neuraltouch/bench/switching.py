@@ -20,8 +20,6 @@ from lerobot_policy_neuraltouch.training.collect import SEED_STRIDE, make_env
 
 POSITION_M, ANGLE_RAD = 0.001, float(np.deg2rad(2.5))
 """A contact counts as reached within these errors, the environments' own tolerances."""
-DOWN_RAD = float(np.deg2rad(45.0))
-"""A hand that leans less than this points down. One round a wall, turned about the closing direction, cannot feel where up is."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -140,7 +138,7 @@ def run(config: SwitchingConfig) -> dict[tuple[str, tuple[str, str]], list[Switc
 
 def _rows(method: str, pair: tuple[str, str], episodes: Sequence[Switched]) -> list[dict[str, Any]]:
     """One row of all episodes, one of those whose hand pointed down at the switch."""
-    down = [episode for episode in episodes if episode.lean_rad < DOWN_RAD]
+    down = [episode for episode in episodes if episode.points_down]
     groups = {"any": episodes, "down": down}
     return [
         {"method": method, "first": pair[0], "second": pair[1], "hand": hand, **summary(group)}
