@@ -83,6 +83,9 @@ FEATURES = {
 }
 """Contact features and the category of objects that have them (the handle's, if their handle is of that style)."""
 
+NEIGHBOURS = {"mug_rim": ("mug_wall",), "mug_wall": ("mug_rim",)}
+"""Contacts that the fingers reach from another one by moving along the part that they hold."""
+
 
 @dataclass(frozen=True)
 class Task:
@@ -155,6 +158,42 @@ def task_of_feature(feature: str) -> Task:
     raise ValueError(
         f"Unknown feature '{feature}'. Available: {', '.join(sorted(t.feature for t in TASKS.values()))}."
     )
+
+
+def neighbours_in_turn(feature: str, then: str | None) -> list[Task]:
+    """The tasks of contacts that are wanted after another one, each a neighbour of the one before it.
+
+    Args:
+        feature: The contact to begin with.
+        then: Contact features, comma-separated; None or nothing for none.
+
+    Raises:
+        ValueError: If one is no neighbour of the one before; the message lists those that are.
+    """
+    tasks: list[Task] = []
+    for name in [part.strip() for part in (then or "").split(",") if part.strip()]:
+        known = NEIGHBOURS.get(feature, ())
+        if name not in known:
+            raise ValueError(
+                f"'{name}' is not reached from '{feature}' by touch. Available: {', '.join(known) or 'none'}."
+            )
+        tasks.append(task_of_feature(name))
+        feature = name
+    return tasks
+
+
+def route_of(text: str) -> list[Task]:
+    """The tasks of contacts that follow one another, written FIRST>SECOND or longer.
+
+    Raises:
+        ValueError: If there are fewer than two, or one is no neighbour of the one before.
+    """
+    first, *later = [part.strip() for part in text.split(">")]
+    if not later:
+        raise ValueError(
+            f"Contacts that follow one another are written FIRST>SECOND, got '{text}'."
+        )
+    return [task_of_feature(first), *neighbours_in_turn(first, ",".join(later))]
 
 
 def check_action(action: ArrayLike) -> NDArray[np.float64]:

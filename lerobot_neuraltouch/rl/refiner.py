@@ -13,6 +13,8 @@ from torch import Tensor, nn
 from lerobot_neuraltouch.rl.proprioception import proprioception_size
 
 NUM_ACTIONS = 7
+SEEING_FINGERS = ("both", "left", "right")
+"""Fingers whose images the refiner may see."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -27,6 +29,8 @@ class RefinerConfig:
     """Length of a flattened pose descriptor; ignored without conditioning."""
     condition_on_descriptor: bool = True
     """False removes the descriptor from the network (the ablation NDF + RL-Touch)."""
+    fingers: str = "both"
+    """Whose images count: both | left | right; the other finger's is taken as blank (the ablation with one finger)."""
     channels: tuple[int, ...] = (16, 32, 64, 64)
     """Channels after each stride-2 convolution."""
     pooling: int = 1
@@ -39,6 +43,10 @@ class RefinerConfig:
     """Width of the descriptor's embedding."""
 
     def __post_init__(self) -> None:
+        if self.fingers not in SEEING_FINGERS:
+            raise ValueError(
+                f"Unknown fingers '{self.fingers}'. Available: {', '.join(SEEING_FINGERS)}."
+            )
         unit = self.pooling * 2 ** len(self.channels)
         if self.image_size % unit:
             raise ValueError(
@@ -196,6 +204,10 @@ class Refiner(nn.Module):
             descriptor: Pose descriptor of the wanted contact, shape (batch, num_queries, dim) or flattened;
                 ignored without conditioning.
         """
+        if self.config.fingers == "left":
+            right = torch.zeros_like(right)
+        elif self.config.fingers == "right":
+            left = torch.zeros_like(left)
         touch = self.touch(torch.cat([left, right]))
         hidden = torch.cat([touch[: len(left)], touch[len(left) :], motion], dim=-1)
         gains = (

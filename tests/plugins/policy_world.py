@@ -1,5 +1,6 @@
 """What the policy's tests share: a small field, a made skill, batches, and a world that only moves."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -18,7 +19,9 @@ from lerobot_policy_neuraltouch.settings import SkillSpec
 from lerobot_policy_neuraltouch.skills import Skill, SkillTensors
 
 RIM = "Grasp the mug by its rim"
+WALL = "Grasp the mug by its wall"
 LID = "Grasp the bottle by its lid"
+_FEATURES = {RIM: "mug_rim", WALL: "mug_wall", LID: "bottle_head"}
 NUM_QUERIES = 4
 SMALL = FieldConfig(
     num_points=64, neighbours=4, reach=8, edge_hidden=8, scalars=16, vectors=8, hidden=16, heads=4,
@@ -41,7 +44,7 @@ def make_made_skill(
     up[:, 2, 3] = 0.001 * torch.arange(1, replay_length + 1)
     spec = SkillSpec(
         task=task,
-        feature="mug_rim" if task == RIM else "bottle_head",
+        feature=_FEATURES[task],
         num_queries=NUM_QUERIES,
         num_conditions=num_conditions,
         replay_length=replay_length,
@@ -65,9 +68,11 @@ def small_config(**changes: object) -> NeuralTouchConfig:
     return NeuralTouchConfig(device="cpu", hidden_size=32, touch_features=16, **changes)  # type: ignore[arg-type]
 
 
-def small_policy(seed: int = 0, **changes: object) -> NeuralTouchPolicy:
+def small_policy(
+    seed: int = 0, tasks: Sequence[str] = (RIM, LID), **changes: object
+) -> NeuralTouchPolicy:
     field = small_field(seed)
-    skills = [make_made_skill(field, RIM), make_made_skill(field, LID)]
+    skills = [make_made_skill(field, task) for task in tasks]
     torch.manual_seed(seed)
     return assemble(small_config(**changes), field, skills)
 
@@ -136,9 +141,11 @@ class KinematicWorld:
         self.finger = np.where(held, 0.004 + (free - 0.004) * 2 / (2 + 0.265), free)
 
 
-def write_checkpoint(path: Path, **changes: object) -> NeuralTouchPolicy:
+def write_checkpoint(
+    path: Path, tasks: Sequence[str] = (RIM, LID), **changes: object
+) -> NeuralTouchPolicy:
     from lerobot_policy_neuraltouch.checkpoint import save_checkpoint
 
-    policy = small_policy(**changes)
+    policy = small_policy(tasks=tasks, **changes)
     save_checkpoint(policy, path)
     return policy

@@ -65,6 +65,19 @@ def test_whole_tasks_go_through_the_adapter_on_their_own_robot() -> None:
     assert copies.call("task_description") == ("Open the bottle",)
 
 
+def test_the_next_contact_is_named_to_the_policy_through_the_adapter() -> None:
+    env = NeuralTouchEnv(task="RefineMugRim", then="mug_wall", image_size=8, num_objects=1)
+    copies = env.create_envs(1)["RefineMugRim"][0]
+    copies.reset(seed=[0])
+    texts = []
+    for _ in range(201):
+        texts += copies.call("task_description")
+        copies.step(np.array([[0.0] * 6 + [0.04]], np.float32))
+    assert list(dict.fromkeys(texts)) == ["Grasp the mug by its rim", "Grasp the mug by its wall"]
+    with pytest.raises(ValueError, match="'mug_wall' is not reached from 'bottle_head' by touch"):
+        NeuralTouchEnv(task=TASKS, then="mug_wall")
+
+
 def test_the_config_survives_a_checkpoint() -> None:
     """lerobot-train stores the config in train_config.json and reads it on --resume."""
     command = Command(parse(f"--env.task={TASKS}", "--env.image_size=32"))

@@ -17,7 +17,7 @@ from gym_neuraltouch.refine_env import RefineConfig, RefineEnv
 from gym_neuraltouch.scene import GripperConfig
 from gym_neuraltouch.starts import PerturbationConfig
 from lerobot_neuraltouch import se3
-from lerobot_neuraltouch.features import TASKS, start_opening
+from lerobot_neuraltouch.features import TASKS, start_opening, task_of_feature
 from lerobot_neuraltouch.rl.teacher import ServoTeacher, ServoTeacherConfig
 from lerobot_neuraltouch.tactile import FINGERS, GRAY_MAPS
 from lerobot_policy_neuraltouch.training.expert import GraspExpert, LiftConfig
@@ -194,8 +194,8 @@ def test_grip_force_grows_with_the_gap_and_the_press_with_the_force() -> None:
         *_, info = env.step(action)
     force = env.piece.gripper.force_n
     gap = info["privileged"]["finger_distance_m"] - action[6]
-    assert_allclose(force, 2000 * gap, rtol=0.03)
-    assert_allclose(force, 600 * info["privileged"]["pad_press_m"], rtol=0.03)
+    assert_allclose(force, 2000 * gap, rtol=0.06)
+    assert_allclose(force, 600 * info["privileged"]["pad_press_m"], rtol=0.06)
     # what the camera sees is the skin's travel and up to a quarter of a millimetre of contact softness
     truth = info["privileged"]
     T_object_tcp = se3.inverse(truth["T_base_object"]) @ truth["T_base_tcp"]
@@ -325,6 +325,76 @@ def test_a_part_wider_than_the_gripper_opens_is_refused(tmp_path: Path) -> None:
     (tmp_path / "box.yaml").write_text(wide)
     with pytest.raises(ValueError, match="84 mm thick; the fingers open to 85 mm .* up to 82 mm"):
         make(object_path=str(tmp_path / "box.yaml")).reset(seed=0)
+
+
+@pytest.mark.parametrize("task", ["RefineMugRim", "RefineBoltHead"])
+def test_a_share_of_the_start_error_brings_starts_as_much_nearer(task: str) -> None:
+    """Offsets of at most share * 20 mm and share * 12 deg; a share of 1 changes nothing."""
+    env = make(task)
+    for seed in range(6):
+        for share in (0.1, 0.5):
+            _, info = env.reset(seed=seed, options={"start_share": share})
+            assert info["pos_error_m"] <= share * 0.020 + 1e-6
+            assert np.arccos(1 - info["cos_error"]) <= share * np.deg2rad(12.0) + 1e-6
+    whole, plain = (env.reset(seed=0, options=o)[1] for o in ({"start_share": 1.0}, None))
+    assert_array_equal(whole["privileged"]["T_base_tcp"], plain["privileged"]["T_base_tcp"])
+    for share in (0.0, 1.5):
+        with pytest.raises(ValueError, match="start_share must lie in"):
+            env.reset(options={"start_share": share})
+    with pytest.raises(ValueError, match="start_share is for start='perturbed'"):
+        make(task, start="perception").reset(options={"start_share": 0.5})
+
+
+def test_the_teacher_goes_from_one_contact_to_the_next() -> None:
+    """Rim, wall, rim: each from the last one's rest on, the truth about the wanted one; a new episode begins with the first."""
+    env, teacher = make("RefineMugRim", then="mug_wall,mug_rim", noise="off"), ServoTeacher()
+    _, info = env.reset(seed=3)
+    wanted, ends, done = ["mug_rim"], [], False
+    while not done:
+        before = info
+        _, _, terminated, truncated, info = env.step(teacher.act(info["privileged"]))
+        done = terminated or truncated
+        if info["wanted"] != wanted[-1]:
+            wanted.append(info["wanted"])
+            ends.append(before["pos_error_m"])
+            assert env.task_description == task_of_feature(wanted[-1]).text
+            assert info["pos_error_m"] > 0.005 and not info["is_success"]
+    assert wanted == ["mug_rim", "mug_wall", "mug_rim"]
+    assert max(ends) < 5e-4 and terminated and info["is_success"]
+    assert env.reset(seed=3)[1]["wanted"] == "mug_rim"
+    assert env.task_description == TASKS["RefineMugRim"].text
+
+
+def test_an_episode_in_which_one_contact_was_wrong_is_no_success() -> None:
+    """Nobody moves: both time limits pass, the second 200 steps after the first."""
+    env = make("RefineMugRim", then="mug_wall", noise="off")
+    _, info = env.reset(seed=0)
+    for step in range(1, 401):
+        _, _, terminated, truncated, info = env.step(still(info))
+        assert info["wanted"] == ("mug_rim" if step < 200 else "mug_wall")
+    assert truncated and not terminated and not info["is_success"]
+
+
+@pytest.mark.parametrize(
+    ("task", "options", "message"),
+    [
+        (
+            "RefineMugRim",
+            {"then": "bolt_head"},
+            "'bolt_head' is not reached from 'mug_rim' .*mug_wall",
+        ),
+        (
+            "RefineMugRim",
+            {"then": "mug_wall,mug_wall"},
+            "from 'mug_wall' by touch. Available: mug_rim",
+        ),
+        ("RefineBoltHead", {"then": "mug_rim"}, "Available: none"),
+        ("RefineMugRim", {"then": "mug_wall", "release": True}, "release or then, not both"),
+    ],
+)
+def test_contacts_that_cannot_follow_are_refused(task: str, options: dict, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        make(task, **options)
 
 
 @pytest.mark.parametrize(

@@ -126,7 +126,9 @@ def test_what_does_not_exist_is_refused_with_what_does() -> None:
         gymnasium.make("gym_neuraltouch/RefineMugRim-v0", robots="ur5e")
     with pytest.raises(ValueError, match=r"Unknown split 'all'\. Available: train, val, test, ood"):
         make(QUICK, "gripper", split="all")
-    with pytest.raises(ValueError, match=r"reset option 'object'\. Available: object_index"):
+    with pytest.raises(
+        ValueError, match=r"reset option 'object'\. Available: object_index, start_share"
+    ):
         make(QUICK, "gripper").reset(options={"object": 1})
 
 

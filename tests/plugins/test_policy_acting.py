@@ -11,7 +11,7 @@ from lerobot_neuraltouch.features import Phase
 from lerobot_neuraltouch.rl.refiner import RefinerOutput
 from lerobot_policy_neuraltouch import coarse_search
 from lerobot_policy_neuraltouch.modeling_neuraltouch import NeuralTouchPolicy
-from tests.plugins.policy_world import LID, RIM, KinematicWorld, small_policy
+from tests.plugins.policy_world import LID, RIM, WALL, KinematicWorld, small_policy
 
 DOWN = se3.from_rotvec_pose(np.array([0.4, 0.1, 0.1, np.pi, 0.0, 0.0]))
 """Pointing straight down, 0.1 m above the table."""
@@ -273,6 +273,37 @@ def test_reset_new_clouds_and_new_tasks_begin_episodes() -> None:
     assert policy.diagnostics == []
     policy.select_action(batch)
     assert [d.fine_steps for d in policy.diagnostics] == [1, 1]
+
+
+def test_a_neighbouring_contact_is_taken_up_by_touch_and_another_one_by_a_search(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Rim to wall in the fine phase: no search, the fingers stay; rim to wall on the way in, or to a lid: from the beginning."""
+    policy = small_policy(tasks=(RIM, WALL, LID), replay=False)
+    calls = with_search(monkeypatch, DOWN)
+    start = DOWN @ se3.transform(translation=(0.0, 0.0, -0.110))
+    world = KinematicWorld(start[None], DOWN[:3, 3] + np.zeros((1024, 3)))
+    run(policy, world, 3, RIM)
+    run(policy, world, 3, WALL)
+    assert len(calls) == 2
+    policy.refiner = ServoRefiner(policy, world, DOWN[None])
+    while not policy.diagnostics[0].converged:
+        run(policy, world, 1, WALL)
+    policy.refiner.goals = DOWN[None] @ se3.transform(translation=(0.0, 0.0, -0.006))
+    asked = []
+    policy.refiner.register_forward_hook(lambda module, inputs, output: asked.append(inputs[3][0]))
+    with caplog.at_level("INFO"):
+        run(policy, world, 1, RIM)
+    report = policy.diagnostics[0]
+    assert (report.task, report.phase, report.switches) == (RIM, Phase.FINE, 1)
+    assert not report.converged
+    assert f"from '{WALL}' on to '{RIM}' by touch" in caplog.text
+    torch.testing.assert_close(asked[-1], policy.skills[RIM].target)
+    run(policy, world, 60, RIM)
+    assert len(calls) == 2
+    assert np.allclose(world.poses, policy.refiner.goals, atol=1e-3)
+    run(policy, world, 1, LID)
+    assert policy.diagnostics[0].switches == 0
 
 
 def test_what_is_missing_is_named(caplog: pytest.LogCaptureFixture, monkeypatch) -> None:

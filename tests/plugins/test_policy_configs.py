@@ -1,5 +1,6 @@
 """Each training configuration loads, says nothing that is a default already, and names things that exist."""
 
+import re
 from pathlib import Path
 
 import draccus
@@ -7,6 +8,7 @@ import pytest
 import yaml
 from lerobot.configs.train import TrainPipelineConfig
 
+from lerobot_neuraltouch.cli import normalise_flag
 from lerobot_policy_neuraltouch import NeuralTouchConfig
 from lerobot_policy_neuraltouch.training.online.settings import TrainRefinerConfig
 
@@ -46,6 +48,48 @@ def test_the_ablation_without_descriptor_differs_in_nothing_else() -> None:
     assert ablation == ours
 
 
+def test_weights_and_biases_is_off_unless_asked_for() -> None:
+    assert not TrainRefinerConfig().wandb.enable
+    args = ["--wandb.enable=true", "--wandb.mode=offline", "--wandb.project=touch"]
+    found = draccus.parse(TrainRefinerConfig, args=args).wandb
+    assert (found.enable, found.mode, found.project) == (True, "offline", "touch")
+
+
+def test_the_ablations_commands_change_what_they_name_and_nothing_else() -> None:
+    """The table in docs/training.md, against the recipe; outputs differ, so that no ablation overwrites another."""
+    page = (ROOT / "docs" / "training.md").read_text()
+    commands = re.findall(r"\| `neuraltouch train-refiner (--config_path=.*?)` \|", page)
+    recipe = draccus.encode(
+        draccus.parse(
+            TrainRefinerConfig, config_path=ROOT / "configs" / "train_refiner.yaml", args=[]
+        )
+    )
+    changes = []
+    for command in commands:
+        path, *flags = [normalise_flag(flag) for flag in command.split()]
+        found = draccus.parse(
+            TrainRefinerConfig, config_path=ROOT / path.partition("=")[2], args=flags
+        )
+        changes.append(set(_changed(draccus.encode(found), recipe)) - {"output"})
+        assert found.output != TrainRefinerConfig().output
+    assert changes == [
+        {"network.condition_on_descriptor"},
+        {"network.fingers"},
+        {"network.history_length"},
+        {"learn.reinforcement"},
+        {"learn.imitation", "learn.imitation_only", "teacher_steps", "teacher_share"},
+    ]
+
+
+def _changed(found: dict, recipe: dict, prefix: str = ""):
+    """Keys whose values differ."""
+    for key, value in found.items():
+        if isinstance(value, dict):
+            yield from _changed(value, recipe[key], f"{prefix}{key}.")
+        elif value != recipe[key]:
+            yield prefix + key
+
+
 def _repeated(written: dict, defaults: dict, prefix: str = ""):
     """Keys whose value is the default."""
     for key, value in written.items():
@@ -78,6 +122,7 @@ def test_settings_can_be_given_on_the_command_line() -> None:
     ("settings", "message"),
     [
         ({"refiner": "magic"}, "Unknown refiner 'magic'. Available: learned, none"),
+        ({"fingers": "thumb"}, "Unknown fingers 'thumb'. Available: both, left, right"),
         ({"tactile_size": 60}, "multiple of 16"),
         ({"history_length": 0}, "history_length"),
         ({"normalization_mapping": {"STATE": "MEAN_STD"}}, "must be IDENTITY for"),

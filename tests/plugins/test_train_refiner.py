@@ -7,20 +7,25 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from lerobot.common.wandb_utils import WandBLogger
+from lerobot.configs.default import WandBConfig
 
 from lerobot_neuraltouch.rl.privileged import PRIVILEGED_SIZE
 from lerobot_neuraltouch.rl.replay import Replay, Segment
 from lerobot_policy_neuraltouch.bench.sample_efficiency import LEARNING_CURVE
+from lerobot_policy_neuraltouch.training.online import trainer
 from lerobot_policy_neuraltouch.training.online.learner import Learner
+from lerobot_policy_neuraltouch.training.online.player import Player
 from lerobot_policy_neuraltouch.training.online.settings import (
     LearnSettings,
     NetworkSettings,
     PlaySettings,
+    Stage,
     TrainRefinerConfig,
 )
 from lerobot_policy_neuraltouch.training.online.trainer import train
 from lerobot_policy_neuraltouch.training.student import Student
-from tests.plugins.policy_world import small_policy, write_checkpoint
+from tests.plugins.policy_world import RIM, WALL, small_policy, write_checkpoint
 
 SMALL = {"pooling": 4, "channels": [4, 8], "history_length": 2}
 
@@ -163,10 +168,78 @@ def test_a_training_gives_a_policy_that_acts_and_goes_on(tmp_path: Path) -> None
     assert '"updates": 16' in counters
 
 
+def test_a_wanted_contact_that_changes_begins_a_segment_of_another_skill(tmp_path: Path) -> None:
+    """No segment has a step in which the truth jumps from one contact's to another's."""
+    write_checkpoint(tmp_path / "policy", tasks=(RIM, WALL))
+    settings = PlaySettings(
+        task="RefineMugRim", switch="mug_rim>mug_wall>mug_rim", envs_per_task=1, num_objects=1
+    )
+    player = Player(tmp_path / "policy", settings, seed=0, worker=0)
+    segments = player.play(150, Stage(teacher_share=1.0)).segments
+    player.close()
+    assert {segment.skill for segment in segments} == {0, 1}
+    errors = [segment.privileged[:, :3] for segment in segments]  # in units of 10 mm
+    assert max(np.abs(np.diff(error, axis=0)).max() for error in errors if len(error) > 1) < 0.3
+    assert all(len(s.left) == len(s.reward) + 1 == len(s.label) + 1 for s in segments)
+
+
+def test_the_curriculum_grows_linearly_and_the_teachers_share_falls() -> None:
+    course = TrainRefinerConfig(
+        start_share=0.2, start_share_steps=1000, teacher_steps=400, teacher_share=0.1
+    )
+    seen = [course.stage(steps) for steps in (0, 200, 500, 1000, 5000)]
+    np.testing.assert_allclose([s.start_share for s in seen], [0.2, 0.36, 0.6, 1.0, 1.0])
+    np.testing.assert_allclose([s.teacher_share for s in seen], [1.0, 0.5, 0.1, 0.1, 0.1])
+    assert {TrainRefinerConfig().stage(steps).start_share for steps in (0, 10**6)} == {1.0}
+    assert TrainRefinerConfig(teacher_steps=0, teacher_share=0.0).stage(0).teacher_share == 0.0
+
+
+def test_players_begin_as_far_off_as_the_stage_says(tmp_path: Path) -> None:
+    write_checkpoint(tmp_path / "policy")
+    settings = PlaySettings(task="RefineMugRim", envs_per_task=4, num_objects=1)
+    player = Player(tmp_path / "policy", settings, seed=0, worker=0)
+    player.play(1, Stage(start_share=0.1))
+    errors = [slot.info["pos_error_m"] for slot in player._slots]
+    player.close()
+    assert max(errors) < 0.1 * 0.020 + 1e-3  # a step moves by at most 1 mm
+
+
+def test_a_training_is_logged_to_weights_and_biases_offline_and_a_resumed_one_to_the_same_run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    wandb = pytest.importorskip("wandb")
+    monkeypatch.setenv("WANDB_DIR", str(tmp_path))
+    monkeypatch.setattr(trainer, "_LOG_EVERY_S", 0.0)
+    write_checkpoint(tmp_path / "policy")
+    logged: list[tuple[int, set[str]]] = []
+    settings = WandBConfig(enable=True, mode="offline", disable_artifact=True)
+
+    def note(self: WandBLogger, row: dict, step: int, mode: str) -> None:
+        logged.append((step, {f"{mode}/{name}" for name in row}))
+        log(self, row, step, mode)
+
+    log = WandBLogger.log_dict
+    monkeypatch.setattr(WandBLogger, "log_dict", note)
+    train(config(tmp_path, wandb=settings))
+    run = wandb.run
+    assert run is not None and run.project == "lerobot" and run.config["env_steps"] == 80
+    names = set().union(*(found for _, found in logged))
+    assert {"train/imitation", "train/success", "train/teacher_share"} <= names
+    wandb.finish()
+    assert list((tmp_path / "training" / "wandb").glob("offline-run-*/run-*.wandb"))
+    train(config(tmp_path, wandb=settings, env_steps=120, resume=True))
+    assert wandb.run.id == run.id
+    wandb.finish()
+    assert [step for step, _ in logged] == sorted(step for step, _ in logged)
+
+
 def test_what_cannot_be_trained_is_explained(tmp_path: Path) -> None:
     write_checkpoint(tmp_path / "policy")
     with pytest.raises(ValueError, match="no skill for 'Grasp the bolt by its head'"):
         train(config(tmp_path, play=PlaySettings(task="RefineBoltHead")))
+    with pytest.raises(ValueError, match="no skill for 'Grasp the mug by its wall'"):
+        play = PlaySettings(task="RefineMugRim", switch="mug_rim>mug_wall")
+        train(config(tmp_path, play=play))
     with pytest.raises(ValueError, match="no training to resume"):
         train(config(tmp_path, resume=True))
     with pytest.raises(ValueError, match="is no policy checkpoint"):
@@ -175,8 +248,20 @@ def test_what_cannot_be_trained_is_explained(tmp_path: Path) -> None:
         ValueError, match="Unknown rollout 'cloud'. Available: inline, process, ray"
     ):
         config(tmp_path, rollout="cloud")
+    with pytest.raises(ValueError, match="its sizes cannot be set by --network"):
+        train(config(tmp_path, keep_refiner=True))
+    with pytest.raises(ValueError, match="Unknown fingers 'none'. Available: both, left, right"):
+        NetworkSettings(fingers="none")
+    with pytest.raises(ValueError, match="history_length must be at least 1"):
+        NetworkSettings(history_length=0)
+    with pytest.raises(ValueError, match="Unknown wandb.mode 'ofline'. Available: online, offline"):
+        config(tmp_path, wandb=WandBConfig(enable=True, mode="ofline"))
+    with pytest.raises(ValueError, match=r"start_share must lie in \(0, 1\], got 0"):
+        config(tmp_path, start_share=0.0)
     with pytest.raises(ValueError, match="Unknown task 'RefineSpoon'"):
         PlaySettings(task="RefineSpoon")
+    with pytest.raises(ValueError, match="written FIRST>SECOND, got 'mug_rim'"):
+        PlaySettings(switch="mug_rim")
     assert not (tmp_path / "training" / "checkpoints").exists()
 
 

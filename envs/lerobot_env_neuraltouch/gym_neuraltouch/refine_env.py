@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from lerobot_neuraltouch.features import Phase
+from lerobot_neuraltouch.features import Phase, neighbours_in_turn
 from lerobot_neuraltouch.objects.contact import ContactError
 
 from . import rewards
@@ -59,13 +59,18 @@ class RefineEnv(TouchEnv):
     With `release=True` the object is let go instead of terminating and `info["refined"]` turns true; the episode then ends
     when the object has been lifted 30 mm and the twist has been calm again for 5 steps, or 200 steps later, and success
     also needs the object to be lifted and held between both pads. Errors and largest force stay those of the release.
+    With `then`, the next contact is wanted instead where a grasp is at rest, or after its time limit: `task_description`, errors,
+    rewards and `privileged` are of the new one from that step on. Success needs each of the grasps to have been right.
 
     ## Arguments
     - `release`: whether the object is let go of and to be lifted, see Episode end.
+    - `then`: contact features that are wanted after the task's own, one after another, comma-separated: `mug_wall` after `mug_rim`
+      and the reverse.
     - `config`: `RefineConfig`.
 
     ## Info
     - `refined`: whether the object was let go.
+    - `wanted`: contact feature that the errors are of.
     - `privileged/refined`: as above.
     """
 
@@ -74,14 +79,21 @@ class RefineEnv(TouchEnv):
         task: str,
         *,
         release: bool = False,
+        then: str | None = None,
         config: RefineConfig | None = None,
         **options: Any,
     ) -> None:
         config = config or RefineConfig()
         super().__init__(task, config, **options)
+        self._later = neighbours_in_turn(self.task.feature, then)
+        if self._later and release:
+            raise ValueError(
+                "An object that is let go has no next contact: release or then, not both."
+            )
         self.reward_weights = config.reward
         self.release = release
         self.max_episode_steps = TIME_LIMITS[self.start] + (REPLAY_STEPS if release else 0)
+        self.max_episode_steps += len(self._later) * TIME_LIMITS["perturbed"]
 
     def _build_workpiece(self, index: int) -> Workpiece:
         item = make_item(self.task, self.split, index, self.object_path)
@@ -99,13 +111,26 @@ class RefineEnv(TouchEnv):
     def _begin(self) -> None:
         self._calm = 0
         self._refined_error: ContactError | None = None
+        self._to_come = list(self._later)
+        self._time_limit = TIME_LIMITS[self.start]
+        self._earlier_right = True
 
     def _follow(self, action: Array, force_n: Array) -> bool:
         if self._refined_error is None:
             self._max_force_n = max(self._max_force_n, float(force_n.max()))
         calm = is_calm(action) and self.piece.gripper.both_touch
         self._calm = self._calm + 1 if calm else 0
+        if self._to_come and (self._calm >= CALM_STEPS or self._steps >= self._time_limit):
+            self._go_on()
+            return False
         return self._ending()
+
+    def _go_on(self) -> None:
+        """Let the next contact be the wanted one."""
+        self._earlier_right = self._earlier_right and self._is_right()
+        self._want(self._to_come.pop(0))
+        self._time_limit = self._steps + TIME_LIMITS["perturbed"]
+        self._calm = 0
 
     def _ending(self) -> bool:
         """Whether the ending rule fires; a first firing with `release` lets the object go instead."""
@@ -145,7 +170,7 @@ class RefineEnv(TouchEnv):
         if self._refined_error is not None:
             right = last and self._refined_right and self._lifted() and gripper.both_touch
         else:
-            right = last and not self.release and self._is_right()
+            right = last and not self.release and self._earlier_right and self._is_right()
         return {
             "is_success": right,
             "pos_error_m": reported.pos_error_m,
@@ -160,6 +185,7 @@ class RefineEnv(TouchEnv):
                 is_success=right,
             ),
             "refined": self._refined_error is not None,
+            "wanted": self.wanted.name,
         }
 
     def privileged(self) -> dict[str, Any]:

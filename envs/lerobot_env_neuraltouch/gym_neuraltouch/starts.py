@@ -1,7 +1,7 @@
 """Where an episode begins: a perturbed pose around the ideal contact that closing the fingers can feel."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -49,6 +49,21 @@ class PerturbationConfig:
             raise ValueError(
                 f"min_overlap must lie between 0 and 1 and max_draws be at least 1, got {self.min_overlap}, {self.max_draws}."
             )
+
+    def scaled(self, share: float) -> "PerturbationConfig":
+        """The same with offsets and angles multiplied by a share: easier starts.
+
+        Raises:
+            ValueError: If the share does not lie in (0, 1].
+        """
+        if not 0 < share <= 1:
+            raise ValueError(f"start_share must lie in (0, 1], got {share}.")
+        return replace(
+            self,
+            min_offset_m=share * self.min_offset_m,
+            max_offset_m=share * self.max_offset_m,
+            max_angle_rad=share * self.max_angle_rad,
+        )
 
 
 @dataclass(frozen=True)

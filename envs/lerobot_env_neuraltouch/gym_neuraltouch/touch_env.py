@@ -19,6 +19,7 @@ from lerobot_neuraltouch.features import (
     CONTROL_HZ,
     NUM_CLOUD_POINTS,
     TACTILE_SIZE,
+    Task,
     check_action,
     get_task,
 )
@@ -42,6 +43,7 @@ CALM_LINEAR_SPEED = 0.0005
 CALM_ANGULAR_SPEED = float(np.deg2rad(0.25))
 """A commanded twist below these speeds stands still [m/s, rad/s]."""
 STARTS = ("perturbed", "perception")
+RESET_OPTIONS = ("object_index", "start_share")
 NUM_OBJECTS = 64
 """Default size of the pool that episodes draw from."""
 _MAX_PLACES = 100
@@ -130,7 +132,8 @@ class TouchEnv(gymnasium.Env):
       places, starts and looks are redrawn until it reaches them.
     - `render_mode`: `"rgb_array"` or None.
 
-    `reset(options={"object_index": i})` chooses the object.
+    `reset(options={"object_index": i})` chooses the object; `{"start_share": s}`, in (0, 1], multiplies the offset and the angle of this
+    episode's perturbed start (default 1; the draws are the same).
 
     ## Info
     The same keys after every step and reset; nothing under `privileged` may be seen by a policy.
@@ -199,7 +202,7 @@ class TouchEnv(gymnasium.Env):
         _check_least("num_objects", NUM_OBJECTS if num_objects is None else num_objects, 1)
         _check_choice("render_mode", render_mode, (None, *self.metadata["render_modes"]))
         self.task = get_task(task)
-        self.task_description = task_text or self.task.text
+        self.task_description = self._first_text = task_text or self.task.text
         self.config = config
         self.start, self.split, self.object_path = start, split, object_path
         self.num_objects = 1 if object_path else num_objects or NUM_OBJECTS
@@ -249,10 +252,13 @@ class TouchEnv(gymnasium.Env):
     def reset(
         self, *, seed: int | None = None, options: dict[str, Any] | None = None
     ) -> tuple[dict[str, Any], dict[str, Any]]:
-        """Begin an episode; `options={"object_index": i}` chooses the object."""
+        """Begin an episode; `options` may hold `object_index` and `start_share`, see the class."""
         super().reset(seed=seed)
-        self._object_index = self._draw_object(options or {})
+        options = options or {}
+        _check_options(options, self.start)
+        self._object_index = self._draw_object(options)
         self.piece = self._workpiece(self._object_index)
+        self.wanted, self.task_description = self.piece.feature, self._first_text
         hand = self._hand = self.randomisation.sample(self.np_random, self.finger)
         self.piece.pads.set(hand.tip_stiffness_n_per_m, hand.friction)
         self._put_object()
@@ -265,7 +271,7 @@ class TouchEnv(gymnasium.Env):
         self._cloud = view.cloud
         self._acceptance_rate = 1.0
         if perturbed:
-            self._place_perturbed()
+            self._place_perturbed(options.get("start_share", 1.0))
         else:
             self.piece.gripper.place(view.T_base_tcp, view.finger_distance_m)
         mujoco.mj_forward(self.piece.model, self.piece.data)
@@ -318,9 +324,6 @@ class TouchEnv(gymnasium.Env):
     # --- reset -------------------------------------------------------------------------------------------------------
 
     def _draw_object(self, options: dict[str, Any]) -> int:
-        unknown = set(options) - {"object_index"}
-        if unknown:
-            raise ValueError(f"Unknown reset option '{min(unknown)}'. Available: object_index.")
         drawn = int(self.np_random.integers(self.num_objects))
         return int(options.get("object_index", drawn))
 
@@ -364,8 +367,9 @@ class TouchEnv(gymnasium.Env):
         yaw[:2, 3] = place
         return yaw
 
-    def _place_perturbed(self) -> None:
-        piece, clearance = self.piece, self.config.perturbation.clearance_m
+    def _place_perturbed(self, share: float) -> None:
+        piece, perturbation = self.piece, self.config.perturbation.scaled(share)
+        clearance = perturbation.clearance_m
         T_base_object = piece.T_base_object
 
         def is_fair(T_object_tcp: Array, distance_m: float) -> bool:
@@ -377,7 +381,7 @@ class TouchEnv(gymnasium.Env):
         start = draw_perturbed_start(
             piece.item,
             piece.feature,
-            self.config.perturbation,
+            perturbation,
             self.np_random,
             piece.sweep,
             is_fair,
@@ -394,10 +398,19 @@ class TouchEnv(gymnasium.Env):
             self._T_base_object = piece.T_base_object
         self._T_base_tcp = gripper.T_base_tcp
         self._T_object_tcp = se3.inverse(self._T_base_object) @ self._T_base_tcp
-        self._error = piece.feature.nearest(self._T_object_tcp)
         self._finger_distance_m = gripper.finger_distance_m
         self._press_m, self._shear_m = gripper.pad_press_m, gripper.pad_shear_m
+        self._measure_error()
+
+    def _measure_error(self) -> None:
+        """Read the error against the wanted contact."""
+        self._error = self.wanted.nearest(self._T_object_tcp)
         self._target_twist = target_twist(self._T_object_tcp, self._error)
+
+    def _want(self, task: Task) -> None:
+        """From now on another contact of the object is the wanted one."""
+        self.wanted, self.task_description = self.piece.item.feature(task.feature), task.text
+        self._measure_error()
 
     def _observe(self) -> None:
         piece = self.piece
@@ -436,7 +449,7 @@ class TouchEnv(gymnasium.Env):
             "pad_shear_m": self._shear_m.copy(),
             "force_n": self.piece.gripper.force_n.copy(),
             "finger_distance_m": self._finger_distance_m,
-            "target_finger_distance_m": self.piece.feature.finger_distance_m,
+            "target_finger_distance_m": self.wanted.finger_distance_m,
             "pos_error_m": error.pos_error_m,
             "cos_error": error.cos_error,
             "T_base_tcp": self._T_base_tcp.copy(),
@@ -470,6 +483,16 @@ def _observation_space(size: int) -> gymnasium.spaces.Dict:
             "phase": box(0, 2, (1,), np.float32),
         }
     )
+
+
+def _check_options(options: dict[str, Any], start: str) -> None:
+    unknown = set(options) - set(RESET_OPTIONS)
+    if unknown:
+        raise ValueError(
+            f"Unknown reset option '{min(unknown)}'. Available: {', '.join(RESET_OPTIONS)}."
+        )
+    if "start_share" in options and start != "perturbed":
+        raise ValueError(f"start_share is for start='perturbed', not for '{start}'.")
 
 
 def _check_choice(name: str, value: object, choices: tuple[object, ...]) -> None:

@@ -59,6 +59,9 @@ class NeuralTouchEnv(EnvConfig):
     release: bool = False
     """Once the grasp is settled the object is let go of, and success also needs it lifted. Refine tasks only; in the others
     the object is free from the start."""
+    then: str | None = None
+    """Contacts wanted after the task's own, one after another, comma-separated: mug_wall after mug_rim and the reverse. Refine tasks
+    only."""
     robot: str | None = None
     """What carries the fingers: gripper (nothing: it flies), ur5e or ur5; without it, gripper in Refine tasks, ur5e in others."""
 
@@ -72,7 +75,7 @@ class NeuralTouchEnv(EnvConfig):
         if self.noise == "False":  # what YAML 1.1 makes of --env.noise=off
             self.noise = "off"
         for name in self.task_names:
-            contract.get_task(name)
+            contract.neighbours_in_turn(contract.get_task(name).feature, self.then)
         _check_choice("start", self.start, STARTS)
         _check_choice("split", self.split, SPLITS)
         _check_choice("noise", self.noise, NOISES)
@@ -102,7 +105,7 @@ class NeuralTouchEnv(EnvConfig):
     @property
     def gym_kwargs(self) -> dict[str, Any]:
         """Keyword arguments of `gym.make` for every task."""
-        robot = {} if self.robot is None else {"robot": self.robot}
+        given = {"robot": self.robot, "then": self.then}
         return {
             "start": self.start,
             "split": self.split,
@@ -117,7 +120,7 @@ class NeuralTouchEnv(EnvConfig):
             "randomisation": self.randomisation,
             "release": self.release,
             "render_mode": "rgb_array",
-            **robot,
+            **{name: value for name, value in given.items() if value is not None},
         }
 
     def create_envs(

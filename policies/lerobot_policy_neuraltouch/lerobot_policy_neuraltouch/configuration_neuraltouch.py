@@ -8,6 +8,7 @@ from lerobot.optim.schedulers import CosineAnnealingWithWarmupSchedulerConfig
 
 from lerobot_neuraltouch import features
 from lerobot_neuraltouch.ndf.sizes import FieldConfig
+from lerobot_neuraltouch.rl.refiner import SEEING_FINGERS
 from lerobot_policy_neuraltouch.settings import (
     CoarseSettings,
     FineSettings,
@@ -47,6 +48,9 @@ class NeuralTouchConfig(PreTrainedConfig):
     """After the fine phase, play the skill's recorded motion; false: stand still (to measure the grasp)."""
     condition_on_descriptor: bool = True
     """False removes the descriptor from the refiner (the ablation NDF + RL-Touch; to be trained separately)."""
+    fingers: str = "both"
+    """Fingers whose images the policy sees: both | left | right. The other one's is taken as blank, and it counts as touching where
+    the seeing one does (the ablation with one finger; to be trained separately)."""
     tactile_size: int = features.TACTILE_SIZE
     """Height and width at which the refiner sees tactile images [pixels]; others are resized."""
     channels: list[int] = field(default_factory=lambda: [16, 32, 64, 64])
@@ -86,6 +90,10 @@ class NeuralTouchConfig(PreTrainedConfig):
         super().__post_init__()
         if self.refiner not in REFINERS:
             raise ValueError(f"Unknown refiner '{self.refiner}'. Available: {', '.join(REFINERS)}.")
+        if self.fingers not in SEEING_FINGERS:
+            raise ValueError(
+                f"Unknown fingers '{self.fingers}'. Available: {', '.join(SEEING_FINGERS)}."
+            )
         if self.history_length < 1 or self.history_stride < 1:
             raise ValueError("history_length and history_stride must be at least 1.")
         unit = self.pooling * 2 ** len(self.channels)

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from lerobot_neuraltouch.features import Phase
+from lerobot_neuraltouch.features import NEIGHBOURS, Phase
 from lerobot_policy_neuraltouch.fine import ClosingOnly, FineServo, Refined
 from lerobot_policy_neuraltouch.motion import Array, CoarseMotion, Feel, ReplayMotion
 from lerobot_policy_neuraltouch.settings import CoarseSettings
@@ -42,6 +42,8 @@ class Diagnostics:
     """How often the fingers closed on nothing and tried deeper."""
     searches: int
     """How often the hand slid along the part because touch did not tell where it is."""
+    switches: int
+    """How often another contact of the part in hand was asked for and taken up."""
     servo_gain: Array
     """Share of each component of the refiner's twist that the fine phase let through, shape (6,)."""
     T_base_grasp: Array | None
@@ -68,6 +70,7 @@ class Episode:
     """Whether the skill's recorded motion follows the fine phase."""
     replay: ReplayMotion | None = field(default=None, init=False)
     retries: int = field(default=0, init=False)
+    switches: int = field(default=0, init=False)
     expected_error: tuple[float, float] = field(default=(np.nan, np.nan), init=False)
     """Of position [m] and orientation [rad]."""
     _coarse_twist: Array | None = field(default=None, init=False)
@@ -78,6 +81,20 @@ class Episode:
         if self.replay is not None:
             return Phase.REPLAY
         return Phase.FINE if self.coarse is None else Phase.COARSE
+
+    def reaches(self, skill: Skill) -> bool:
+        """Whether the contact of another skill can be reached from here by touch alone."""
+        here, there = self.skill.spec.feature, skill.spec.feature
+        touching = self.phase == Phase.FINE and isinstance(self.fine, FineServo)
+        return touching and (there == here or there in NEIGHBOURS.get(here, ()))
+
+    def switch(self, skill: Skill) -> None:
+        """Go on with another skill from where the fingers are; how they have moved so far stays known."""
+        self.skill = skill
+        self.fine = FineServo(self.fine.settings)
+        self.expected_error = (np.nan, np.nan)
+        self.retries = 0
+        self.switches += 1
 
     def advance(self, state: NDArray[np.float32], feel: Feel) -> int:
         """Change the phase where its time has come, and return it. To be called once per step, before `act`."""
@@ -161,6 +178,7 @@ class Episode:
             fine_steps=self.fine.steps,
             retries=self.retries,
             searches=self.fine.search.count if isinstance(self.fine, FineServo) else 0,
+            switches=self.switches,
             servo_gain=self.fine.gain if isinstance(self.fine, FineServo) else np.ones(6),
             T_base_grasp=None if self.replay is None else self.replay.T_base_grasp,
         )

@@ -36,17 +36,35 @@ class Episodes:
         return [episode.report() for episode in self._running if episode is not None]
 
     def current(self, batch: Mapping[str, Any], feels: list[Feel]) -> list[Episode]:
-        """The running episodes; new ones begin at the start, with a new cloud, a new task or another batch size."""
+        """The running episodes; new ones begin at the start, with a new cloud, a new task or another batch size.
+
+        A new task whose contact lies next to the one in hand goes on from there, by touch alone.
+        """
         if len(self._running) != len(feels):
             self._running = [None] * len(feels)
         episodes = []
         for i, (task, feel) in enumerate(zip(obs.tasks_of(batch, len(feels)), feels, strict=True)):
             episode, mark = self._running[i], obs.cloud_mark(batch, i)
-            if episode is None or episode.cloud_mark != mark or episode.skill.spec.task != task:
-                episode = self._begin(batch, i, self._skills[task], feel, mark)
-                self._running[i] = episode
+            if episode is None or episode.cloud_mark != mark:
+                episode = self._running[i] = self._begin(batch, i, self._skills[task], feel, mark)
+            elif episode.skill.spec.task != task:
+                episode = self._running[i] = self._change(batch, i, episode, feel, task)
             episodes.append(episode)
         return episodes
+
+    def _change(
+        self, batch: Mapping[str, Any], index: int, episode: Episode, feel: Feel, task: str
+    ) -> Episode:
+        """The episode after a new task: the same one where touch leads there, else one from the beginning."""
+        skill, known = self._skills[task], episode.skill.spec.task
+        if episode.reaches(skill):
+            logger.info("Environment %d: from '%s' on to '%s' by touch.", index, known, task)
+            episode.switch(skill)
+            return episode
+        logger.info(
+            "Environment %d: '%s' ends, '%s' begins with the coarse phase.", index, known, task
+        )
+        return self._begin(batch, index, skill, feel, episode.cloud_mark)
 
     def _begin(
         self, batch: Mapping[str, Any], index: int, skill: Skill, feel: Feel, mark: int | None

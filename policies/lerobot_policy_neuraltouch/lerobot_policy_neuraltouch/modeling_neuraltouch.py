@@ -146,7 +146,7 @@ class NeuralTouchPolicy(PreTrainedPolicy):
         obs.require(batch, (*REQUIRED_OBSERVATIONS, features.ACTION, "task"))
         left, right = self._tactile(batch)
         tasks = obs.tasks_of(batch, len(left))
-        fine = obs.fine_mask(batch, left, right, self.config.fine).nonzero()[:, 0]
+        fine = obs.fine_mask(batch, *self._seen(left, right), self.config.fine).nonzero()[:, 0]
         losses = torch.zeros(len(left), device=left.device)
         if not len(fine):
             nothing = sum((p.sum() for p in self.get_optim_params()), start=losses.sum()) * 0.0
@@ -201,7 +201,8 @@ class NeuralTouchPolicy(PreTrainedPolicy):
         """One action per environment, shape (batch, 7): twist [m/s, rad/s] and finger set point [m].
 
         Each environment has its own phase. An episode begins at the first call after `reset`, and when the cloud or
-        the task of an environment changes.
+        the task of an environment changes. A new task whose contact is a neighbour of the one being refined
+        (`features.NEIGHBOURS`) takes over its descriptor and goes on by touch, without a search.
 
         Raises:
             ValueError: If something needed is missing, or a task has no skill.
@@ -229,7 +230,8 @@ class NeuralTouchPolicy(PreTrainedPolicy):
         return self.select_action(batch)[:, None]
 
     def _feels(self, states: np.ndarray, left: Tensor, right: Tensor) -> list[Feel]:
-        flags = torch.stack([obs.touches(image, self.config.fine) for image in (left, right)], 1)
+        seen = self._seen(left, right)
+        flags = torch.stack([obs.touches(image, self.config.fine) for image in seen], 1)
         poses = se3.from_rotvec_pose(states[:, :6])
         return [
             Feel(T, float(state[6]), (bool(touch[0]), bool(touch[1])))
@@ -280,6 +282,12 @@ class NeuralTouchPolicy(PreTrainedPolicy):
             obs.tactile_of(batch, features.TACTILE_RIGHT, size),
         )
 
+    def _seen(self, left: Tensor, right: Tensor) -> tuple[Tensor, Tensor]:
+        """The images by which each finger's touch is judged: with one seeing finger, its image for both."""
+        return {"both": (left, right), "left": (left, left), "right": (right, right)}[
+            self.config.fingers
+        ]
+
     def _refine(
         self, left: Tensor, right: Tensor, states: Tensor, valid: Tensor, descriptors: Tensor
     ) -> RefinerOutput:
@@ -298,6 +306,7 @@ def _refiner_config(config: NeuralTouchConfig) -> RefinerConfig:
         history_length=config.history_length,
         descriptor_size=max(queries, default=0) * config.ndf.descriptor,
         condition_on_descriptor=config.condition_on_descriptor,
+        fingers=config.fingers,
         channels=tuple(config.channels),
         pooling=config.pooling,
         touch_features=config.touch_features,

@@ -1,7 +1,8 @@
-"""`neuraltouch bench latency`: how long `select_action` takes, phase by phase."""
+"""`neuraltouch bench latency`: how long `select_action` takes, phase by phase, and how much memory the policy needs."""
 
 import time
 from collections import defaultdict
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,12 +15,15 @@ from tqdm import tqdm
 
 from lerobot_neuraltouch import features
 from lerobot_neuraltouch.report import write_report
+from lerobot_policy_neuraltouch.bench.memory import measure_policy
 from lerobot_policy_neuraltouch.shipped import shipped_path
 from lerobot_policy_neuraltouch.training.collect import SEED_STRIDE, make_env
 from lerobot_policy_neuraltouch.training.student import Student
 
 PHASES = ("search", "coarse", "fine", "replay")
 """search: the first call of an episode, which finds the pose; then `features.Phase`."""
+Times = dict[str, list[tuple[float, float]]]
+"""By phase, of each call: the time it took and the processor's time in it, which a busy machine does not lengthen [ms]."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -48,7 +52,7 @@ class LatencyConfig:
 
 
 def main() -> None:
-    """Milliseconds of select_action per phase, one environment at a time."""
+    """Milliseconds of select_action per phase, one environment at a time, and the policy's memory."""
     config = draccus.parse(LatencyConfig)
     rows = run(config)
     write_report(
@@ -61,50 +65,68 @@ def main() -> None:
     )
     for row in rows:
         tqdm.write(
-            f"{row['phase']:8} median {row['ms_median']:8.2f} ms   p95 {row['ms_p95']:8.2f} ms   {row['calls']} calls"
+            f"{row['phase']:8} median {row['ms_median']:8.2f} ms   p95 {row['ms_p95']:8.2f} ms   "
+            f"processor {row['processor_ms_median']:8.2f} ms   {row['calls']} calls"
         )
+    tqdm.write(
+        f"a process that only runs the policy: {rows[0]['policy_resident_mb']:.0f} MB, at most "
+        f"{rows[0]['policy_peak_mb']:.0f} MB"
+    )
     tqdm.write(f"wrote {config.output}")
 
 
 def run(config: LatencyConfig) -> list[dict[str, Any]]:
-    """The rows of the report: one per phase that occurred."""
+    """The rows of the report: one per phase that occurred; the memory is that of the whole policy process, the same in all."""
     torch.set_num_threads(config.threads)
-    student = Student(config.policy or str(shipped_path()), device=config.device)
+    path = config.policy or str(shipped_path())
+    student = Student(path, device=config.device)
     task = features.get_task(config.task, features.TASKS)
     env = make_env(task.name, start="perception", split="test", release=True)
-    times_ms: dict[str, list[float]] = defaultdict(list)
+    times: Times = defaultdict(list)
+    played: list[Mapping[str, Any]] = []
     for i in tqdm(range(config.num_episodes), unit="episode"):
-        _time_episode(env, task, config.seed * SEED_STRIDE + i, student, times_ms)
+        played = _time_episode(env, task, config.seed * SEED_STRIDE + i, student, times)
     env.close()
-    return [
-        {
-            "phase": phase,
-            "device": config.device,
-            "ms_median": float(np.median(times_ms[phase])),
-            "ms_p95": float(np.percentile(times_ms[phase], 95)),
-            "calls": len(times_ms[phase]),
-            "threads": config.threads,
-        }
-        for phase in PHASES
-        if times_ms[phase]
-    ]
+    memory = measure_policy(path, played, task.text, device=config.device)
+    rows = []
+    for phase in (name for name in PHASES if times[name]):
+        elapsed_ms, processor_ms = np.array(times[phase]).T
+        rows.append(
+            {
+                "phase": phase,
+                "device": config.device,
+                "ms_median": float(np.median(elapsed_ms)),
+                "ms_p95": float(np.percentile(elapsed_ms, 95)),
+                "processor_ms_median": float(np.median(processor_ms)),
+                "calls": len(elapsed_ms),
+                "threads": config.threads,
+                "policy_resident_mb": memory.resident_mb,
+                "policy_peak_mb": memory.peak_mb,
+            }
+        )
+    return rows
 
 
 def _time_episode(
-    env: gym.Env, task: features.Task, seed: int, student: Student, times_ms: dict[str, list[float]]
-) -> None:
+    env: gym.Env, task: features.Task, seed: int, student: Student, times: Times
+) -> list[Mapping[str, Any]]:
+    """Play and time an episode; returns its observations."""
     observation, _ = env.reset(seed=seed)
+    seen = []
     student.reset()
     first, done = True, False
     while not done:
+        seen.append(observation)
         batch = student.prepare([observation], [task.text])
-        start = time.perf_counter()
+        start, processor_start = time.perf_counter(), time.process_time()
         with torch.inference_mode():
             # On a GPU the copy to the processor waits for the result.
             action = student.policy.select_action(batch).cpu().numpy()[0]
         elapsed_ms = 1e3 * (time.perf_counter() - start)
+        processor_ms = 1e3 * (time.process_time() - processor_start)
         phase = "search" if first else PHASES[1 + student.policy.diagnostics[0].phase]
-        times_ms[phase].append(elapsed_ms)
+        times[phase].append((elapsed_ms, processor_ms))
         first = False
         observation, _, terminated, truncated, _ = env.step(action)
         done = terminated or truncated
+    return seen

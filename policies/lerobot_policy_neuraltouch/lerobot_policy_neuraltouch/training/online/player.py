@@ -19,7 +19,7 @@ from lerobot_neuraltouch.rl.replay import Segment
 from lerobot_neuraltouch.rl.teacher import ServoTeacher
 from lerobot_policy_neuraltouch.modeling_neuraltouch import NeuralTouchPolicy
 from lerobot_policy_neuraltouch.training.collect import SEED_STRIDE, make_env
-from lerobot_policy_neuraltouch.training.online.settings import PlaySettings
+from lerobot_policy_neuraltouch.training.online.settings import PlaySettings, Stage
 from lerobot_policy_neuraltouch.training.student import Student
 
 Array = NDArray[np.float64]
@@ -55,10 +55,15 @@ class Slot:
 
     env: gym.Env
     task: features.Task
+    """What its episodes begin with."""
     number: int
     """Which of the training's environments this is: the source of its seeds."""
+    perturbed: bool
+    """Whether its episodes begin around the contact."""
     episodes: int = 0
     explores: bool = False
+    text: str = ""
+    """Text of the task that is wanted at present."""
     observation: Mapping[str, Any] = field(default_factory=dict)
     info: Mapping[str, Any] = field(default_factory=dict)
     steps: int = 0
@@ -78,8 +83,8 @@ class Player:
 
     def __init__(self, policy: str | Path, settings: PlaySettings, *, seed: int, worker: int):
         self._settings, self._seed = settings, seed
-        # What is remembered must have been done: without the servo's memory, the refiner's latest output is.
-        overrides = ["--coarse.doubt=warn", "--replay=false", "--fine.memory=false"]
+        memory = f"--fine.memory={str(settings.memory).lower()}"
+        overrides = ["--coarse.doubt=warn", "--replay=false", memory]
         self._student = Student(policy, overrides=overrides)
         assert isinstance(self._student.policy, NeuralTouchPolicy)
         self._policy = self._student.policy
@@ -90,6 +95,7 @@ class Player:
         self._rng = np.random.default_rng([seed, worker])
         torch.manual_seed(seed * SEED_STRIDE + worker)
         self._slots = self._make_slots(worker)
+        self._stage = Stage()
         self._squashed: dict[int, Array] = {}
         self._segments: list[Segment] = []
         self._ended: list[Ended] = []
@@ -99,19 +105,20 @@ class Player:
         self._policy.refiner.load_state_dict(dict(weights["refiner"]))
         self._head.load_state_dict(dict(weights["head"]))
 
-    def play(self, num_steps: int, teacher_share: float) -> Experience:
+    def play(self, num_steps: int, stage: Stage) -> Experience:
         """Play so many control steps in each environment.
 
         Args:
             num_steps: Per environment.
-            teacher_share: Probability that at a given step the teacher acts in the policy's place.
+            stage: Of the training.
         """
+        self._stage = stage
         self._segments, self._ended = [], []
         for slot in self._slots:
             if not slot.observation:
                 self._begin(slot)
         for _ in range(num_steps):
-            self._step(teacher_share)
+            self._step()
         for slot in self._slots:
             self._close_segment(slot)
         return Experience(self._segments, self._ended, num_steps * len(self._slots))
@@ -122,41 +129,56 @@ class Player:
             slot.env.close()
 
     def _make_slots(self, worker: int) -> list[Slot]:
-        settings, slots = self._settings, []
+        settings = self._settings
         starts = ["perturbed"] * settings.envs_per_task
         starts += ["perception"] * settings.perception_envs_per_task
-        per_worker = len(starts) * len(settings.task_names)
-        for name in settings.task_names:
-            for start in starts:
-                env = make_env(
-                    name,
-                    start=start,
-                    split=settings.split,
-                    num_objects=settings.num_objects,
-                    noise=settings.noise,
-                    calibration="paper" if start == "perception" else "exact",
-                    randomisation=settings.randomisation,
-                )
-                number = worker * per_worker + len(slots)
-                slots.append(Slot(env, features.get_task(name, features.TASKS), number))
-        return slots
+        tasks = [features.get_task(name, features.TASKS) for name in settings.task_names]
+        wanted = [(task, {"start": start}) for task in tasks for start in starts]
+        for first, *later in settings.routes:
+            then = ",".join(task.feature for task in later)
+            wanted += [(first, {"start": "perturbed", "then": then})] * settings.envs_per_task
+        return [
+            Slot(
+                self._make_env(task, **options),
+                task,
+                worker * len(wanted) + i,
+                options["start"] == "perturbed",
+            )
+            for i, (task, options) in enumerate(wanted)
+        ]
+
+    def _make_env(self, task: features.Task, *, start: str, **options: str) -> gym.Env:
+        settings = self._settings
+        return make_env(
+            task.name,
+            start=start,
+            split=settings.split,
+            num_objects=settings.num_objects,
+            noise=settings.noise,
+            calibration="paper" if start == "perception" else "exact",
+            randomisation=settings.randomisation,
+            **options,
+        )
 
     def _begin(self, slot: Slot) -> None:
         seed = [self._seed, slot.number, slot.episodes]
         rng = np.random.default_rng(
             [*seed[:2], slot.episodes // self._settings.episodes_per_object]
         )
-        options = {"object_index": int(rng.integers(self._settings.num_objects))}
+        options: dict[str, Any] = {"object_index": int(rng.integers(self._settings.num_objects))}
+        if slot.perturbed:
+            options["start_share"] = self._stage.start_share
         episode_seed = int(np.random.default_rng(seed).integers(2**31))
         slot.observation, slot.info = slot.env.reset(seed=episode_seed, options=options)
+        slot.text = slot.env.get_wrapper_attr("task_description")
         slot.explores = bool(self._rng.random() < self._settings.explore)
         slot.episodes += 1
         slot.steps, slot.frames = 0, []
 
-    def _step(self, teacher_share: float) -> None:
+    def _step(self) -> None:
         slots = self._slots
         self._squashed.clear()
-        actions = self._student.act([s.observation for s in slots], [s.task.text for s in slots])
+        actions = self._student.act([s.observation for s in slots], [s.text for s in slots])
         reports = self._policy.diagnostics
         for i, (slot, action, report) in enumerate(zip(slots, actions, reports, strict=True)):
             fine = i in self._squashed
@@ -165,7 +187,7 @@ class Player:
             frame = self._frame(slot, report.servo_gain)
             label = self._teacher.act(slot.info["privileged"])
             frame["label"] = self._squash(slot, label)
-            if fine and self._rng.random() < teacher_share:
+            if fine and self._rng.random() < self._stage.teacher_share:
                 action, frame["action"] = label, frame["label"]
             elif fine:
                 frame["action"] = self._squashed[i]
@@ -180,6 +202,8 @@ class Player:
             terms, weights = slot.info["reward_terms"], self._settings.reward
             frame["reward"] = sum(weights[name] * terms[name] for name in weights)
             slot.frames.append(frame)
+        if (text := slot.env.get_wrapper_attr("task_description")) != slot.text:
+            self._change_contact(slot, text)
         if terminated or truncated:
             self._close_segment(slot)
             self._ended.append(
@@ -198,11 +222,21 @@ class Player:
         frames, slot.frames = slot.frames, []
         if not frames or slot.info["failure"]:
             return
-        last = self._frame(slot, frames[-1]["servo_gain"])
+        self._deliver(slot, frames, self._frame(slot, frames[-1]["servo_gain"]))
+
+    def _change_contact(self, slot: Slot, text: str) -> None:
+        """Deliver the running segment without its last step, whose reward is that of another contact."""
+        frames, slot.frames = slot.frames, []
+        if len(frames) > 1:
+            self._deliver(slot, frames[:-1], frames[-1])
+        slot.text = text
+
+    def _deliver(self, slot: Slot, frames: list[dict[str, Any]], last: dict[str, Any]) -> None:
+        """Hand over the steps of a segment and the frame after them."""
         around = [*frames, last]
         self._segments.append(
             Segment(
-                self._skills[slot.task.text],
+                self._skills[slot.text],
                 np.stack([frame["left"] for frame in around]),
                 np.stack([frame["right"] for frame in around]),
                 np.stack([frame["state"] for frame in around]),

@@ -6,7 +6,7 @@ from typing import Any
 
 from lerobot_policy_neuraltouch.training.online.player import Experience, Player, Weights
 from lerobot_policy_neuraltouch.training.online.rollout import Rollout
-from lerobot_policy_neuraltouch.training.online.settings import TrainRefinerConfig
+from lerobot_policy_neuraltouch.training.online.settings import Stage, TrainRefinerConfig
 
 
 class RayRollout(Rollout):
@@ -31,12 +31,12 @@ class RayRollout(Rollout):
             remote.remote(policy.resolve(), config.play, seed=config.seed, worker=first_worker + i)
             for i in range(config.num_workers)
         ]
-        self._chunk, self._teacher_share = config.chunk, 1.0
+        self._chunk, self._stage = config.chunk, Stage()
         self._running: dict[Any, Any] = {}
 
-    def publish(self, weights: Weights, teacher_share: float) -> None:
+    def publish(self, weights: Weights, stage: Stage) -> None:
         """See `Rollout`."""
-        self._teacher_share = teacher_share
+        self._stage = stage
         plain = {
             part: {name: value.detach().cpu().clone() for name, value in state.items()}
             for part, state in weights.items()
@@ -67,4 +67,4 @@ class RayRollout(Rollout):
             self._ray.kill(player)
 
     def _ask(self, player: Any) -> None:
-        self._running[player.play.remote(self._chunk, self._teacher_share)] = player
+        self._running[player.play.remote(self._chunk, self._stage)] = player

@@ -9,7 +9,11 @@ from typing import Any
 import torch
 
 from lerobot_policy_neuraltouch.training.online.player import Experience, Player, Weights
-from lerobot_policy_neuraltouch.training.online.settings import PlaySettings, TrainRefinerConfig
+from lerobot_policy_neuraltouch.training.online.settings import (
+    PlaySettings,
+    Stage,
+    TrainRefinerConfig,
+)
 
 _PATIENCE_S = 5.0
 """How often a learner that waits looks whether its workers live [s]."""
@@ -23,7 +27,7 @@ class Rollout(ABC):
     """A source of experience."""
 
     @abstractmethod
-    def publish(self, weights: Weights, teacher_share: float) -> None:
+    def publish(self, weights: Weights, stage: Stage) -> None:
         """Let the players use these weights from their next chunk on."""
 
     @abstractmethod
@@ -61,16 +65,16 @@ class InlineRollout(Rollout):
 
     def __init__(self, config: TrainRefinerConfig, policy: Path, first_worker: int):
         self._player = Player(policy, config.play, seed=config.seed, worker=first_worker)
-        self._chunk, self._teacher_share = config.chunk, 1.0
+        self._chunk, self._stage = config.chunk, Stage()
 
-    def publish(self, weights: Weights, teacher_share: float) -> None:
+    def publish(self, weights: Weights, stage: Stage) -> None:
         """See `Rollout`."""
         self._player.load(weights)
-        self._teacher_share = teacher_share
+        self._stage = stage
 
     def collect(self, *, wait: bool) -> Experience | None:
         """Play a chunk; without `wait` there is none."""
-        return self._player.play(self._chunk, self._teacher_share) if wait else None
+        return self._player.play(self._chunk, self._stage) if wait else None
 
     def close(self) -> None:
         """See `Rollout`."""
@@ -103,14 +107,14 @@ class ProcessRollout(Rollout):
         for worker in self._workers:
             worker.start()
 
-    def publish(self, weights: Weights, teacher_share: float) -> None:
+    def publish(self, weights: Weights, stage: Stage) -> None:
         """See `Rollout`."""
         plain = {
             part: {name: value.detach().cpu().numpy().copy() for name, value in state.items()}
             for part, state in weights.items()
         }
         for inbox in self._inboxes:
-            inbox.put((plain, teacher_share))
+            inbox.put((plain, stage))
 
     def collect(self, *, wait: bool) -> Experience | None:
         """See `Rollout`."""
@@ -163,14 +167,14 @@ def _serve(
         player = Player(policy, settings, seed=seed, worker=worker)
         news = inbox.get(timeout=_FIRST_WEIGHTS_S)
         while True:
-            weights, teacher_share = news
+            weights, stage = news
             player.load(
                 {
                     part: {name: torch.from_numpy(value) for name, value in state.items()}
                     for part, state in weights.items()
                 }
             )
-            if not _deliver(deliveries, player.play(chunk, teacher_share)):
+            if not _deliver(deliveries, player.play(chunk, stage)):
                 return
             while not inbox.empty():
                 news = inbox.get()

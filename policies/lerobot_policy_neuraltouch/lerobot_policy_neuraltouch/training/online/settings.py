@@ -3,9 +3,13 @@
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from lerobot.configs.default import WandBConfig
+
 from lerobot_neuraltouch import features
+from lerobot_neuraltouch.rl.refiner import SEEING_FINGERS
 
 ROLLOUTS = ("inline", "process", "ray")
+WANDB_MODES = (None, "online", "offline", "disabled")
 
 
 def reward_weights() -> dict[str, float]:
@@ -23,6 +27,9 @@ class PlaySettings:
     """Episodes of each task side by side in one worker, from perturbed starts."""
     perception_envs_per_task: int = 0
     """As many more that begin at a stand-off with the paper's camera error: dear, most of their steps are the way in."""
+    switch: str = ""
+    """Contacts that are wanted one after another in `envs_per_task` more environments each, comma-separated: with
+    mug_rim>mug_wall>mug_rim the policy learns to move from the one to the other."""
     split: str = "train"
     """Objects to take: train | val | test."""
     num_objects: int = 2000
@@ -33,6 +40,9 @@ class PlaySettings:
     """What of the hand is drawn anew per episode: none | nominal | wide."""
     noise: str = "nominal"
     """Noise of the sensors: nominal | off."""
+    memory: bool = False
+    """Whether players fuse what they felt and search, as the finished policy does (`fine.memory`). Then what is done is not what the
+    refiner said last, so this is for imitation alone."""
     explore: float = 0.3
     """Share of episodes whose actions are drawn from the squashed Gaussian; the others follow its mean."""
     reward: dict[str, float] = field(default_factory=reward_weights)
@@ -43,15 +53,36 @@ class PlaySettings:
         """The tasks by name."""
         return [name.strip() for name in self.task.split(",")]
 
+    @property
+    def routes(self) -> list[list[features.Task]]:
+        """The tasks of the contacts that `switch` names."""
+        return [features.route_of(text) for text in self.switch.split(",") if text.strip()]
+
+    @property
+    def texts(self) -> list[str]:
+        """Texts of all tasks that are played."""
+        tasks = [features.get_task(name, features.TASKS) for name in self.task_names]
+        tasks += [task for route in self.routes for task in route]
+        return list(dict.fromkeys(task.text for task in tasks))
+
     def __post_init__(self) -> None:
-        for name in self.task_names:
-            features.get_task(name, features.TASKS)
+        self.texts  # noqa: B018  refuses unknown names
         if self.envs_per_task + self.perception_envs_per_task < 1:
             raise ValueError("envs_per_task and perception_envs_per_task must not both be 0.")
         if self.episodes_per_object < 1 or self.num_objects < 1:
             raise ValueError("episodes_per_object and num_objects must be at least 1.")
         if not 0.0 <= self.explore <= 1.0:
             raise ValueError(f"explore is a probability, got {self.explore}.")
+
+
+@dataclass(frozen=True)
+class Stage:
+    """How far a training has come, as far as playing depends on it."""
+
+    teacher_share: float = 1.0
+    """Probability that at a given step the teacher acts in the policy's place."""
+    start_share: float = 1.0
+    """How far off perturbed starts are, relative to the environments' own, in (0, 1]."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -96,6 +127,8 @@ class NetworkSettings:
 
     condition_on_descriptor: bool = True
     """False trains the ablation without the descriptor (NDF + RL-Touch)."""
+    fingers: str = "both"
+    """Fingers whose images it sees: both | left | right; one of them is the ablation with one finger."""
     history_length: int = 4
     """States in the proprioception; 1 is the ablation without memory."""
     history_stride: int = 2
@@ -108,6 +141,15 @@ class NetworkSettings:
     """Features per finger."""
     hidden_size: int = 256
     """Width of the trunk."""
+
+    def __post_init__(self) -> None:
+        if self.fingers not in SEEING_FINGERS:
+            raise ValueError(
+                f"Unknown fingers '{self.fingers}'. Available: {', '.join(SEEING_FINGERS)}."
+            )
+        for name in ("history_length", "history_stride", "pooling"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"{name} must be at least 1, got {getattr(self, name)}.")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -131,6 +173,10 @@ class TrainRefinerConfig:
     """Over so many environment steps the teacher's share of the actions falls from all to `teacher_share`."""
     teacher_share: float = 0.05
     """Share of actions that remain the teacher's (DAgger's beta)."""
+    start_share: float = 1.0
+    """Curriculum: at first, perturbed starts are off by this share of the environments' own offsets and angles; 1 is no curriculum."""
+    start_share_steps: int = 100_000
+    """Environment steps over which that share grows linearly to 1."""
     rollout: str = "process"
     """Where episodes are played: inline (in this process) | process | ray (on a cluster; needs the extra `ray`)."""
     num_workers: int = 1
@@ -158,10 +204,36 @@ class TrainRefinerConfig:
     """How the refiner learns from it."""
     network: NetworkSettings = field(default_factory=NetworkSettings)
     """Its sizes."""
+    wandb: WandBConfig = field(default_factory=WandBConfig)
+    """LeRobot's Weights & Biases settings; `mode`: online | offline | disabled."""
 
     def __post_init__(self) -> None:
         if self.rollout not in ROLLOUTS:
             raise ValueError(f"Unknown rollout '{self.rollout}'. Available: {', '.join(ROLLOUTS)}.")
-        for name in ("env_steps", "num_workers", "chunk", "eval_every", "save_every"):
+        if self.wandb.mode not in WANDB_MODES:
+            raise ValueError(
+                f"Unknown wandb.mode '{self.wandb.mode}'. Available: {', '.join(filter(None, WANDB_MODES))}."
+            )
+        if self.play.memory and self.learn.reinforcement > 0.0:
+            raise ValueError("play.memory is for imitation alone: set learn.reinforcement=0.")
+        if not 0.0 < self.start_share <= 1.0:
+            raise ValueError(f"start_share must lie in (0, 1], got {self.start_share}.")
+        for name in (
+            "env_steps",
+            "start_share_steps",
+            "num_workers",
+            "chunk",
+            "eval_every",
+            "save_every",
+        ):
             if getattr(self, name) < 1:
                 raise ValueError(f"{name} must be at least 1, got {getattr(self, name)}.")
+
+    def stage(self, env_steps: float) -> Stage:
+        """What is played after so many environment steps."""
+        grown = min(env_steps / self.start_share_steps, 1.0)
+        falling = 1.0 - env_steps / self.teacher_steps if self.teacher_steps else 0.0
+        return Stage(
+            teacher_share=max(falling, self.teacher_share),
+            start_share=self.start_share + (1.0 - self.start_share) * grown,
+        )

@@ -13,6 +13,7 @@ from typing import Any
 import draccus
 import numpy as np
 import torch
+from lerobot.common.wandb_utils import WandBLogger
 from lerobot.configs import PreTrainedConfig
 from tqdm import tqdm
 
@@ -27,7 +28,11 @@ from lerobot_policy_neuraltouch.training.collect import SEED_STRIDE, make_env
 from lerobot_policy_neuraltouch.training.online.learner import Learner
 from lerobot_policy_neuraltouch.training.online.player import Ended, Experience
 from lerobot_policy_neuraltouch.training.online.rollout import make_rollout
-from lerobot_policy_neuraltouch.training.online.settings import TrainRefinerConfig
+from lerobot_policy_neuraltouch.training.online.settings import (
+    NetworkSettings,
+    TrainRefinerConfig,
+)
+from lerobot_policy_neuraltouch.training.online.wandb_log import make_logger
 from lerobot_policy_neuraltouch.training.student import Student
 
 TRAINING_CONFIG = "train_refiner.json"
@@ -81,6 +86,7 @@ class Trainer:
         }
         if begun:
             self.counters |= self.learner.load(self._last / "training_state")
+        self._wandb: WandBLogger | None = None
         self._recent: deque[Ended] = deque(maxlen=_RECENT)
         self._losses: dict[str, float] = {}
         self._logged_s = 0.0
@@ -94,25 +100,28 @@ class Trainer:
         first_worker = int(counters["starts"]) * config.num_workers
         counters["starts"] += 1
         self._save()
+        self._wandb = make_logger(config, self.policy.config)
         rollout = make_rollout(config, self._last / "pretrained_model", first_worker)
         self._clock = time.monotonic() - counters["wall_s"]
         try:
             with tqdm(
                 total=config.env_steps, initial=int(counters["env_steps"]), unit="step"
             ) as bar:
-                rollout.publish(self.learner.weights(), self._teacher_share())
+                rollout.publish(self.learner.weights(), config.stage(counters["env_steps"]))
                 while counters["env_steps"] < config.env_steps:
                     before = counters["env_steps"]
                     self._take(rollout.collect(wait=True))
                     while (more := rollout.collect(wait=False)) is not None:
                         self._take(more)
                     self._learn(bar)
-                    rollout.publish(self.learner.weights(), self._teacher_share())
+                    rollout.publish(self.learner.weights(), config.stage(counters["env_steps"]))
                     bar.update(int(counters["env_steps"] - before))
                     self._keep(before)
         finally:
             rollout.close()
         self._save()
+        if self._wandb is not None:
+            self._wandb.log_policy(self._last)
         return self._last / "pretrained_model"
 
     # --- gathering and learning --------------------------------------------------------------------------------------
@@ -140,10 +149,6 @@ class Trainer:
             imitation = self._losses.get("imitation", np.nan)
             bar.set_postfix_str(f"imitation {imitation:.3f}, {success:.0%} successful")
         self._log()
-
-    def _teacher_share(self) -> float:
-        begun = self.counters["env_steps"] / max(self.config.teacher_steps, 1)
-        return max(1.0 - begun, self.config.teacher_share)
 
     # --- keeping -----------------------------------------------------------------------------------------------------
 
@@ -209,6 +214,7 @@ class Trainer:
                 f"{found['cos_mean']:.5f}  {found['success']:.0%} successful  {found['max_force_n_p95']:.1f} N"
             )
         _append(self.folder / LEARNING_CURVE, row)
+        self._log_to_wandb(row, "eval")
         self._calibrate(outcomes)
         if (score := float(np.mean(scores))) > self.counters["best"]:
             self.counters["best"] = score
@@ -239,13 +245,14 @@ class Trainer:
         if self._wall_s() - self._logged_s < _LOG_EVERY_S:
             return
         self._logged_s = self._wall_s()
-        recent = self._recent
+        recent, stage = self._recent, self.config.stage(self.counters["env_steps"])
         row = {
             "env_steps": self.counters["env_steps"],
             "wall_s": round(self._logged_s, 1),
             "updates": self.learner.updates,
             "episodes": self.counters["episodes"],
-            "teacher_share": round(self._teacher_share(), 3),
+            "teacher_share": round(stage.teacher_share, 3),
+            "start_share": round(stage.start_share, 3),
             "success": np.mean([e.success for e in recent]) if recent else np.nan,
             "pos_mm_median": 1e3 * np.median([e.pos_error_m for e in recent]) if recent else np.nan,
             "episode_steps": np.mean([e.steps for e in recent]) if recent else np.nan,
@@ -257,6 +264,12 @@ class Trainer:
             },
         }
         _append(self.folder / "log.csv", {k: f"{v:.6g}" for k, v in row.items()})
+        self._log_to_wandb(row, "train")
+
+    def _log_to_wandb(self, row: dict[str, Any], mode: str) -> None:
+        if self._wandb is not None:
+            plain = {name: float(value) for name, value in row.items()}
+            self._wandb.log_dict(plain, step=int(self.counters["env_steps"]), mode=mode)
 
     # --- beginning ---------------------------------------------------------------------------------------------------
 
@@ -267,15 +280,18 @@ class Trainer:
         config = self.config
         source = _load(Path(config.policy) if config.policy else shipped_path(), config.device)
         if config.keep_refiner:
+            if config.network != NetworkSettings():
+                raise ValueError(
+                    "--keep-refiner goes on with a network that there is: its sizes cannot be set by --network."
+                )
             return source
         for name, value in vars(config.network).items():
             setattr(source.config, name, value)
         return assemble(source.config, source.field, source.skills.all())
 
     def _check_skills(self) -> None:
-        tasks = [features.get_task(name, features.TASKS) for name in self.config.play.task_names]
         known = self.policy.skills.tasks
-        missing = [task.text for task in tasks if task.text not in known]
+        missing = [text for text in self.config.play.texts if text not in known]
         if missing:
             raise ValueError(
                 f"The policy has no skill for '{missing[0]}'; it has {', '.join(map(repr, known))}. Make one with "
