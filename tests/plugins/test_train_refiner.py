@@ -250,6 +250,8 @@ def test_what_cannot_be_trained_is_explained(tmp_path: Path) -> None:
         config(tmp_path, rollout="cloud")
     with pytest.raises(ValueError, match="its sizes cannot be set by --network"):
         train(config(tmp_path, keep_refiner=True))
+    with pytest.raises(ValueError, match="play.memory is for imitation alone"):
+        config(tmp_path, play=PlaySettings(memory=True))
     with pytest.raises(ValueError, match="Unknown fingers 'none'. Available: both, left, right"):
         NetworkSettings(fingers="none")
     with pytest.raises(ValueError, match="history_length must be at least 1"):
