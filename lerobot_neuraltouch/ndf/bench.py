@@ -24,7 +24,7 @@ from lerobot_neuraltouch.ndf.pose_search import (
     search_pose,
 )
 from lerobot_neuraltouch.ndf.published_search import published_search
-from lerobot_neuraltouch.objects.catalogue import has_held_out_styles
+from lerobot_neuraltouch.objects.catalogue import SPLITS, has_held_out_styles, has_objects
 from lerobot_neuraltouch.objects.user import load_object
 from lerobot_neuraltouch.pointcloud import DepthNoise
 from lerobot_neuraltouch.report import write_report
@@ -39,8 +39,8 @@ class NdfBenchConfig:
     seed: int = 0
     ndf_path: Path | None = None
     """Field to measure; the one of the package if left out."""
-    features: str = ",".join(FEATURES)
-    """Contacts, separated by commas."""
+    features: str = ""
+    """Contacts, separated by commas; all that objects of the split have if left out."""
     object: str = ""
     """YAML files of users' objects, separated by commas: measured instead of generated ones, on the contacts that they have."""
     num_shapes: int = 60
@@ -62,13 +62,25 @@ class NdfBenchConfig:
     threads: int = 2
     """CPU threads of both searches."""
 
+    @property
+    def feature_names(self) -> list[str]:
+        """The contacts that are measured."""
+        if self.features:
+            return self.features.split(",")
+        return [name for name in FEATURES if has_objects(name, self.split)]
+
     def __post_init__(self) -> None:
         for name in ("num_shapes", "num_demos", "demo_views", "threads"):
             if getattr(self, name) < 1:
                 raise ValueError(f"{name} must be at least 1, got {getattr(self, name)}.")
-        unknown = [name for name in self.features.split(",") if name not in FEATURES]
+        if self.split not in SPLITS:
+            raise ValueError(f"Unknown split '{self.split}'. Available: {', '.join(SPLITS)}.")
+        available = [name for name in FEATURES if has_objects(name, self.split)]
+        unknown = [name for name in self.feature_names if name not in available]
         if unknown:
-            raise ValueError(f"Unknown feature '{unknown[0]}'. Available: {', '.join(FEATURES)}.")
+            raise ValueError(
+                f"Unknown feature '{unknown[0]}'. Available in the split '{self.split}': {', '.join(available)}."
+            )
         if self.search not in ("ours", "published"):
             raise ValueError(f"Unknown search '{self.search}'. Available: ours, published.")
 
@@ -236,7 +248,7 @@ def bench(config: NdfBenchConfig) -> list[Row]:
     """Measure all rows."""
     torch.set_num_threads(config.threads)
     run = Bench(config)
-    features = config.features.split(",")
+    features = config.feature_names
     objects = [Path(name) for name in config.object.split(",") if name]
     with tqdm(desc="bench ndf", unit="pose") as progress:
         if objects:

@@ -164,3 +164,16 @@ def test_contacts_know_their_part(feature: str) -> None:
     field = load_ndf(pretrained_path())
     columns = search_columns(field, make_demonstrations(field, feature))
     assert columns == part_columns(field, "handle" if feature.endswith("_handle") else "top")
+
+
+def test_only_contacts_that_the_split_has_are_measured() -> None:
+    """Held-out mugs have no right-angle handle; asking for one is refused before any work is done."""
+    assert "right_angle_handle" in bench.NdfBenchConfig().feature_names
+    assert "right_angle_handle" not in bench.NdfBenchConfig(split="ood").feature_names
+    with pytest.raises(
+        ValueError,
+        match="Unknown feature 'right_angle_handle'. Available in the split 'ood': mug_rim",
+    ):
+        bench.NdfBenchConfig(split="ood", features="mug_rim,right_angle_handle")
+    with pytest.raises(ValueError, match="Unknown split 'food'. Available: train, val, test, ood"):
+        bench.NdfBenchConfig(split="food")
