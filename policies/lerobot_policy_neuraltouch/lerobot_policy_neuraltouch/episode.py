@@ -2,7 +2,7 @@
 
 from collections import deque
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -91,7 +91,8 @@ class Episode:
     def switch(self, skill: Skill) -> None:
         """Go on with another skill from where the fingers are; how they have moved so far stays known."""
         self.skill = skill
-        self.fine = FineServo(self.fine.settings)
+        # The other contact may be farther off than an estimate reaches, where the filter's noise was not chosen.
+        self.fine = FineServo(replace(self.fine.settings, memory=False))
         self.expected_error = (np.nan, np.nan)
         self.retries = 0
         self.switches += 1
