@@ -1,10 +1,13 @@
 """What the tables count, and what they refuse."""
 
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from lerobot_policy_neuraltouch.bench.methods import METHODS
 from lerobot_policy_neuraltouch.bench.outcomes import Outcome, success_summary, summary
+from lerobot_policy_neuraltouch.bench.picture import draw_table1
 from lerobot_policy_neuraltouch.bench.sample_efficiency import features_of, read_curve
 from lerobot_policy_neuraltouch.bench.table1 import Table1Config
 from lerobot_policy_neuraltouch.bench.table2 import Table2Config
@@ -68,3 +71,16 @@ def test_a_learning_curve_is_read_from_beside_the_weights(tmp_path) -> None:
     assert features_of(rows[0]) == ["mug_rim"]
     with pytest.raises(ValueError, match="was not made by `neuraltouch train-refiner`"):
         read_curve(tmp_path / "elsewhere")
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_every_method_can_be_drawn_beside_the_papers(method: str, tmp_path: Path) -> None:
+    """Those that the paper has no figures of as well."""
+    row = {
+        "method": method,
+        "feature": "mug_rim",
+        "pos_mm_mean": 0.5,
+        "cos_mean": 1e-4,
+        "episodes": 3,
+    }
+    assert draw_table1([row], tmp_path / "t.png", start="perturbed").stat().st_size > 1000

@@ -41,7 +41,7 @@ class Diagnostics:
     retries: int
     """How often the fingers closed on nothing and tried deeper."""
     searches: int
-    """How often the hand slid along the part because touch did not tell where it is."""
+    """How often the hand slid along the part because touch did not tell where it is, since the fine phase's last beginning."""
     switches: int
     """How often another contact of the part in hand was asked for and taken up."""
     servo_gain: Array

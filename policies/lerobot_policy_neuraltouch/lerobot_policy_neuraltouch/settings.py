@@ -95,7 +95,7 @@ class SearchSettings:
     """Sliding along the part when touch does not tell where along it the hand is."""
 
     max_searches: int = 2
-    """In one episode; 0 leaves searching out."""
+    """In one fine phase; 0 leaves searching out."""
     lost_m: float = 0.0012
     """At rest with an expected error of position above this, the hand is lost [m]."""
     found_m: float = 0.0006

@@ -5,8 +5,8 @@ from collections.abc import Sequence
 from lerobot_policy_neuraltouch.shipped import shipped_path
 from lerobot_policy_neuraltouch.training.student import Student
 
-METHODS = ("ndf", "rl_touch", "neuraltouch")
-"""Vision alone; touch without the descriptor; touch with it."""
+METHODS = ("ndf", "rl_touch", "no_memory", "neuraltouch")
+"""Vision alone; touch without the descriptor; with it, but each step by its own touch alone; all of it."""
 
 
 def make_student(
@@ -21,7 +21,7 @@ def make_student(
 
     Args:
         method: One of METHODS.
-        policy: Checkpoint of neuraltouch and ndf; None stands for the shipped one.
+        policy: Checkpoint of all but rl_touch; None stands for the shipped one.
         rl_touch_policy: Checkpoint of rl_touch.
         device: Where it runs.
         overrides: Settings of the policy to change. Every episode counts, so doubtful poses are acted on in any case.
@@ -30,6 +30,8 @@ def make_student(
     settings = ["--coarse.doubt=warn", *overrides]
     if method == "ndf":
         settings.append("--refiner=none")
+    if method == "no_memory":
+        settings.append("--fine.memory=false")
     return Student(path or shipped_path(), device=device, overrides=settings)
 
 

@@ -9,12 +9,22 @@ import numpy as np
 
 from lerobot_policy_neuraltouch.bench import paper
 
-_NAMES = {"ndf": "NDF", "rl_touch": "NDF + RL-Touch", "neuraltouch": "NeuralTouch"}
+_NAMES = {
+    "ndf": "NDF",
+    "rl_touch": "NDF + RL-Touch",
+    "no_memory": "NeuralTouch without memory",
+    "neuraltouch": "NeuralTouch",
+}
 _PAPER_RANGE_MM = (
     min(paper.TABLE1_POSITION_MM["neuraltouch"].values()),
     max(paper.TABLE1_POSITION_MM["neuraltouch"].values()),
 )
-_COLOURS = {"ndf": "tab:gray", "rl_touch": "tab:orange", "neuraltouch": "tab:blue"}
+_COLOURS = {
+    "ndf": "tab:gray",
+    "rl_touch": "tab:orange",
+    "no_memory": "tab:cyan",
+    "neuraltouch": "tab:blue",
+}
 
 
 def draw_table1(rows: Sequence[Mapping[str, Any]], output: Path, *, start: str) -> Path:
@@ -53,7 +63,7 @@ def _bars(
         label = _NAMES[method] if feature == features[0] else None
         axes.bar(x, max(row[column], 1e-6), width, color=_COLOURS[method], label=label)
         axes.annotate(_short(row[column]), (x, row[column]), ha="center", va="bottom", fontsize=7)
-        value = published[method].get(feature)
+        value = published.get(method, {}).get(feature)
         if value is not None:
             style = {"fill": False, "edgecolor": _COLOURS[method], "linestyle": "--"}
             axes.bar(x + width, value, width, **style)
@@ -80,7 +90,7 @@ def draw_table2(rows: Sequence[Mapping[str, Any]], output: Path) -> Path:
         ]
         label = _NAMES[method] if task == tasks[0] else None
         axes.bar(x, row["success"], width, yerr=spread, color=_COLOURS[method], label=label)
-        value = paper.TABLE2_SUCCESS[method].get(task)
+        value = paper.TABLE2_SUCCESS.get(method, {}).get(task)
         if value is not None:
             style = {"fill": False, "edgecolor": _COLOURS[method], "linestyle": "--"}
             axes.bar(x + width, value, width, **style)

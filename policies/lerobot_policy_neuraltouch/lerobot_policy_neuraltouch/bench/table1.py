@@ -25,11 +25,11 @@ class Table1Config:
     """Measure grasps on unseen shapes. Every method gets the same objects, starts and noise.
 
     ndf is vision alone: with --start=perception the policy without its refiner; with --start=perturbed the error of
-    the start itself, nothing is played. rl_touch is the policy without the descriptor and needs its own checkpoint.
+    the start itself, nothing is played. rl_touch is the policy without the descriptor and needs its own checkpoint. no_memory follows the refiner's latest output alone.
     """
 
     method: str = "ndf,neuraltouch"
-    """Methods, comma-separated: ndf | rl_touch | neuraltouch."""
+    """Methods, comma-separated: ndf | rl_touch | no_memory | neuraltouch."""
     feature: str = ",".join(task.feature for task in features.TASKS.values())
     """Contact features, comma-separated."""
     num_episodes: int = 100
@@ -47,7 +47,7 @@ class Table1Config:
     task_text: str | None = None
     """Text given to the policies in place of the tasks' own; selects a skill that was added under that text."""
     policy: str | None = None
-    """Checkpoint of neuraltouch and ndf; without it, the shipped one."""
+    """Checkpoint of all methods but rl_touch; without it, the shipped one."""
     rl_touch_policy: str | None = None
     """Checkpoint of rl_touch, trained with --policy.condition_on_descriptor=false."""
     device: str = "cpu"

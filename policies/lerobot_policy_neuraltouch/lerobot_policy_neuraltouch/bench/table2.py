@@ -27,7 +27,7 @@ class Table2Config:
     """
 
     method: str = "ndf,neuraltouch"
-    """Methods, comma-separated: ndf | rl_touch | neuraltouch."""
+    """Methods, comma-separated: ndf | rl_touch | no_memory | neuraltouch."""
     task: str = ",".join(TABLE2_SUCCESS["neuraltouch"])
     """Whole tasks, comma-separated; the policies need a skill for each."""
     num_episodes: int = 60
@@ -43,7 +43,7 @@ class Table2Config:
     calibration: str = "paper"
     """Camera-pose error: exact | paper (about 12 mm of coarse error)."""
     policy: str | None = None
-    """Checkpoint of neuraltouch and ndf; without it, the shipped one."""
+    """Checkpoint of all methods but rl_touch; without it, the shipped one."""
     rl_touch_policy: str | None = None
     """Checkpoint of rl_touch, trained without the descriptor."""
     device: str = "cpu"
