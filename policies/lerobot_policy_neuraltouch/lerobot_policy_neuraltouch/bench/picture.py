@@ -40,7 +40,10 @@ def draw_table1(rows: Sequence[Mapping[str, Any]], output: Path, *, start: str) 
         axes.set_yscale("log")
         axes.set_ylabel(label)
         axes.grid(axis="y", alpha=0.3)
-    panels[0].legend(fontsize=8)
+    # below the panels: within them it would hide bars
+    figure.legend(
+        *panels[0].get_legend_handles_labels(), loc="outside lower center", ncols=4, fontsize=8
+    )
     figure.suptitle(
         f"Error after the grasp, unseen shapes, start={start}, {rows[0]['episodes']} episodes each\n"
         "hollow: the paper's Table I (its objects, starts and error metric may differ)",
