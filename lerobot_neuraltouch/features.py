@@ -86,6 +86,11 @@ FEATURES = {
 NEIGHBOURS = {"mug_rim": ("mug_wall",), "mug_wall": ("mug_rim",)}
 """Contacts that the fingers reach from another one by moving along the part that they hold."""
 
+EXCHANGEABLE_FINGERS = frozenset(
+    {"right_angle_handle", "horizontal_handle", "bottle_head", "bolt_head"}
+)
+"""Contacts at which a grasp turned by 180 degrees about tcp z, the fingers having changed sides, is as good."""
+
 
 @dataclass(frozen=True)
 class Task:

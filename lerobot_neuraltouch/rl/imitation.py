@@ -26,6 +26,15 @@ class TouchAugmentation:
 
     def __call__(self, images: Tensor) -> Tensor:
         """Change each image on its own; values in [0, 1], shape (batch, 1, H, W)."""
+        batch = len(images)
+        moved = self._move(images) if self.shift_px or self.yaw_rad else images
+        gain = 1.0 + _uniform(images, batch, self.gain)[:, None, None, None]
+        noisy = moved * gain + self.noise * torch.randn_like(moved)
+        alive = (torch.rand_like(moved) >= self.dead_pixels) & _disc(images)
+        return (noisy * alive).clamp(0.0, 1.0)
+
+    def _move(self, images: Tensor) -> Tensor:
+        """Shift and turn each image."""
         batch, _, height, width = images.shape
         angle = _uniform(images, batch, self.yaw_rad)
         shift = _uniform(images, 2 * batch, self.shift_px).reshape(batch, 2)
@@ -34,11 +43,7 @@ class TouchAugmentation:
             [cos, -sin, 2 * shift[:, 0] / width, sin, cos, 2 * shift[:, 1] / height], dim=-1
         ).reshape(batch, 2, 3)
         grid = F.affine_grid(affine, list(images.shape), align_corners=False)
-        moved = F.grid_sample(images, grid, padding_mode="border", align_corners=False)
-        gain = 1.0 + _uniform(images, batch, self.gain)[:, None, None, None]
-        noisy = moved * gain + self.noise * torch.randn_like(moved)
-        alive = (torch.rand_like(moved) >= self.dead_pixels) & _disc(images)
-        return (noisy * alive).clamp(0.0, 1.0)
+        return F.grid_sample(images, grid, padding_mode="border", align_corners=False)
 
 
 def _disc(like: Tensor) -> Tensor:

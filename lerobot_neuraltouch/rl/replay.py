@@ -133,18 +133,25 @@ class Replay:
         self._next = rows.stop % self.capacity
         self._filled = max(self._filled, rows.stop)
 
-    def sample(self, batch: int, deltas: Sequence[int], rng: np.random.Generator) -> Transitions:
+    def sample(
+        self,
+        batch: int,
+        deltas: Sequence[int],
+        rng: np.random.Generator,
+        newest: int | None = None,
+    ) -> Transitions:
         """Draw steps, each remembered one with the same probability.
 
         Args:
             batch: How many.
             deltas: Control steps of the histories relative to now, at most 0, the present one last.
             rng: Source of the draws.
+            newest: Draw only from so many of the newest frames.
 
         Raises:
             ValueError: If nothing has been added yet.
         """
-        rows = self._draw(batch, rng)
+        rows = self._draw(batch, rng, min(newest or self._filled, self._filled))
         return Transitions(
             self._frames(rows, deltas),
             self._frames(rows + 1, deltas),
@@ -162,12 +169,16 @@ class Replay:
             fresh.write_text(json.dumps(note))
             fresh.replace(self._folder / "ring.json")
 
-    def _draw(self, batch: int, rng: np.random.Generator) -> NDArray[np.int64]:
+    def _draw(self, batch: int, rng: np.random.Generator, newest: int) -> NDArray[np.int64]:
         if not self._filled:
             raise ValueError("Nothing can be drawn from an empty memory.")
-        rows = rng.integers(self._filled, size=batch)
+
+        def draw(count: int) -> NDArray[np.int64]:
+            return (self._next - 1 - rng.integers(newest, size=count)) % self._filled
+
+        rows = draw(batch)
         while not (found := self._acted[rows]).all():
-            rows[~found] = rng.integers(self._filled, size=int((~found).sum()))
+            rows[~found] = draw(int((~found).sum()))
         return rows
 
     def _frames(self, rows: NDArray[np.int64], deltas: Sequence[int]) -> Frames:

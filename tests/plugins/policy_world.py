@@ -114,6 +114,8 @@ class KinematicWorld:
         self.cloud = cloud
         self.part_top = np.inf
         """The part is between the fingers where the tcp is below this height."""
+        self.ledge = -np.inf
+        """A hand above this height whose fingers are closer than 20 mm comes no lower: a finger stands on the part."""
 
     @property
     def closed(self) -> np.ndarray:
@@ -134,7 +136,9 @@ class KinematicWorld:
 
     def step(self, action: Tensor) -> None:
         command = action.double().numpy()
+        on_top = (self.finger < 0.020) & (self.poses[:, 2, 3] > self.ledge - 1e-9)
         self.poses = self.poses @ se3.exp(command[:, :6] / features.CONTROL_HZ)
+        self.poses[on_top, 2, 3] = np.maximum(self.poses[on_top, 2, 3], self.ledge)
         # The part resists: 2 N/mm servo against two pads of 0.53 N/mm.
         free = np.maximum(command[:, 6], self.finger - 0.02)
         held = (free < 0.004) & (self.poses[:, 2, 3] < self.part_top)

@@ -165,6 +165,44 @@ def test_fingers_that_closed_on_nothing_try_deeper() -> None:
     assert np.linalg.norm(report.T_base_grasp[:3, 3] - DOWN[:3, 3]) < 1e-3
 
 
+def test_a_hand_that_is_held_up_opens_and_goes_on() -> None:
+    """A finger stands on an edge 5 mm before the goal, unseen: within a second the hand opens, goes on and closes at the goal."""
+    policy = small_policy()
+    goals = DOWN[None]
+    start = goals @ se3.transform(translation=(0.0, 0.0, -0.008))
+    world = KinematicWorld(start, cloud_around(DOWN[:3, 3]))
+    world.ledge = DOWN[2, 3] + 0.005
+    policy.refiner = ServoRefiner(policy, world, goals)
+    held, reports = 0, []
+    for _ in range(200):
+        world.step(policy.select_action(world.observe()))
+        reports.append(policy.diagnostics[0])
+        closed = world.finger[0] < 0.020 and reports[-1].retries == 0
+        held += bool(closed and world.poses[0, 2, 3] <= world.ledge + 1e-9)
+    assert 5 <= held <= 10
+    assert reports[-1].retries == 1
+    assert reports[-1].converged
+    assert np.linalg.norm(reports[-1].T_base_grasp[:3, 3] - DOWN[:3, 3]) < 1e-3
+
+
+def test_closing_fingers_that_are_held_try_further_on() -> None:
+    """Both tips rest on the part at 18 mm without a touch on the pads."""
+    policy = small_policy()
+    world, goals = near_world()
+    policy.refiner = ServoRefiner(policy, world, goals)
+    set_points = []
+    for _ in range(60):
+        action = policy.select_action(world.observe())
+        set_points.append(float(action[0, 6]) - world.finger[0])
+        world.step(action)
+        if policy.diagnostics[0].retries == 0:
+            world.finger[:] = np.maximum(world.finger, 0.018)
+    assert policy.diagnostics[0].retries >= 1
+    squeeze = policy.config.fine.touch_squeeze_m
+    stopped = next(i for i, s in enumerate(set_points) if s > -1.01 * squeeze)
+    assert all(s >= -1.01 * squeeze for s in set_points[stopped : stopped + 4])
+
+
 def test_fingers_that_find_nothing_give_up_after_three_tries() -> None:
     policy = small_policy()
     world, goals = near_world()

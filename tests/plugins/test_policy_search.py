@@ -20,9 +20,9 @@ BLIND_M = 0.005
 class FlatRefiner(torch.nn.Module):
     """Knows all directions but x; that one only where an end of the flat is felt."""
 
-    def __init__(self, world: KinematicWorld):
+    def __init__(self, world: KinematicWorld, *, arc: bool = False):
         super().__init__()
-        self.world = world
+        self.world, self.arc = world, arc
 
     def forward(self, left, right, motion, descriptor) -> RefinerOutput:
         error = se3.log(se3.inverse(self.world.poses) @ TARGET)
@@ -32,18 +32,22 @@ class FlatRefiner(torch.nn.Module):
         action = torch.full((len(left), 7), -1.0 / 6.0)
         action[:, :6] = torch.as_tensor(squashed).float()
         log_error = torch.full((len(left), 7), -4.0)
-        log_error[torch.as_tensor(blind), 0] = float(np.log(0.6))  # 3 mm
+        if self.arc:  # on an arc it knows the place quite well and the turn badly
+            log_error[torch.as_tensor(blind), 0] = float(np.log(0.2))  # 1 mm
+            log_error[torch.as_tensor(blind), 4] = float(np.log(0.9))  # 2.3 deg
+        else:
+            log_error[torch.as_tensor(blind), 0] = float(np.log(0.6))  # 3 mm
         return RefinerOutput(action, action, action, log_error)
 
 
-def final_offset(start_m: float, **fine: Any) -> tuple[float, int]:
+def final_offset(start_m: float, arc: bool = False, **fine: Any) -> tuple[float, int]:
     """How far along the flat the hand ends from the middle [m], and the number of searches."""
     policy = small_policy()
     policy.config.fine = replace(policy.config.fine, **fine)
     policy.reset()
     start = TARGET @ se3.exp(np.array([start_m, 0.0, 0.0, 0.0, 0.0, 0.0]))
     world = KinematicWorld(start[None], TARGET[:3, 3] + np.zeros((1024, 3)), finger_distance=0.002)
-    policy.refiner = FlatRefiner(world)
+    policy.refiner = FlatRefiner(world, arc=arc)
     with torch.inference_mode():
         for _ in range(190):
             world.step(policy.select_action(world.observe()))
@@ -58,6 +62,12 @@ def test_a_lost_hand_finds_the_middle(start_m: float) -> None:
     offset, searches = final_offset(start_m)
     assert searches >= 1
     assert abs(offset) < 0.0006
+
+
+def test_a_hand_that_cannot_tell_its_turn_searches_as_well() -> None:
+    offset, searches = final_offset(0.003, arc=True)
+    assert searches >= 1
+    assert abs(offset) < 0.001  # what it knew before the search counts as well
 
 
 def test_without_memory_it_stays_where_it_is() -> None:

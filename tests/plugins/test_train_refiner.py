@@ -10,6 +10,7 @@ import torch
 from lerobot.common.wandb_utils import WandBLogger
 from lerobot.configs.default import WandBConfig
 
+from lerobot_neuraltouch.rl.imitation import TouchAugmentation
 from lerobot_neuraltouch.rl.privileged import PRIVILEGED_SIZE
 from lerobot_neuraltouch.rl.replay import Replay, Segment
 from lerobot_policy_neuraltouch.bench.sample_efficiency import LEARNING_CURVE
@@ -62,9 +63,34 @@ def learner(**changes: Any) -> Learner:
 
 
 def test_imitation_learns_what_the_teacher_shows() -> None:
-    trained = learner(imitation_only=1.0, average=0.9, history_dropout=0.0)
+    # This teacher looks at brightness, which a mirror does not change.
+    trained = learner(imitation_only=1.0, average=0.9, history_dropout=0.0, symmetry=False)
     errors = [trained.learn(0.0)["imitation"] for _ in range(150)]
     assert np.mean(errors[-10:]) < 0.3 * np.mean(errors[:5])
+
+
+def test_steps_are_learned_mirrored_as_well_pictures_and_labels_alike() -> None:
+    """Where the left half is bright the teacher goes to one side; in the mirror both are the other way round."""
+    trained = learner(augmentation=TouchAugmentation(gain=0.0, shift_px=0.0, yaw_rad=0.0))
+    memory = trained.memory
+    memory._left[:, :, :32], memory._left[:, :, 32:] = 200, 0
+    memory._label[:, 0] = 0.5
+    memory._skill[:] = 0  # the rim: fingers keep their sides
+    batch = next(trained._batches(successors=False))
+    brighter_right = batch["state"]["left"][..., 32:].mean((1, 2, 3)) > 0.3
+    assert 4 < int(brighter_right.sum()) < 28
+    torch.testing.assert_close(batch["label"][:, 0], torch.where(brighter_right, -0.5, 0.5))
+
+
+def test_new_steps_tell_what_was_learned_by_heart() -> None:
+    """Learned from one thing, asked about another: the error on new steps shows it."""
+    trained = learner(imitation_only=1.0, average=0.9, symmetry=False)
+    for _ in range(150):
+        trained.learn(0.0)
+    everything, newest = len(trained.memory), 41
+    learned = trained.look_at_new(everything)["new"]
+    trained.memory._label[everything - newest : everything, 0] *= -1.0
+    assert trained.look_at_new(newest)["new"] > 3 * learned
 
 
 def test_the_saved_refiner_is_the_mean_of_the_trained_ones() -> None:

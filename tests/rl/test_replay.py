@@ -72,6 +72,17 @@ def test_a_full_memory_forgets_the_oldest_and_never_mixes_segments() -> None:
         assert (steps.skill == name).any()
 
 
+def test_the_newest_steps_can_be_asked_for_across_the_end_of_the_ring() -> None:
+    memory = Replay(16, SIZE)
+    for name in (1, 2, 3):  # rows 0-5, 6-11 and, as four are too few, 0-5 again
+        memory.add(segment(name, 5))
+    newest = memory.sample(200, DELTAS, np.random.default_rng(0), newest=6)
+    assert set(newest.skill.tolist()) == {3}
+    both = memory.sample(200, DELTAS, np.random.default_rng(0), newest=12)
+    assert set(both.skill.tolist()) == {2, 3}
+    assert_consistent(both)
+
+
 def test_a_segment_longer_than_the_memory_is_refused() -> None:
     with pytest.raises(ValueError, match="9 frames does not fit into a memory of 8"):
         Replay(8, SIZE).add(segment(1, 8))

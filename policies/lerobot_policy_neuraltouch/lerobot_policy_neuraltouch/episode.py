@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from lerobot_neuraltouch.features import NEIGHBOURS, Phase
 from lerobot_policy_neuraltouch.fine import ClosingOnly, FineServo, Refined
 from lerobot_policy_neuraltouch.motion import Array, CoarseMotion, Feel, ReplayMotion
+from lerobot_policy_neuraltouch.progress import APPROACH
 from lerobot_policy_neuraltouch.settings import CoarseSettings
 from lerobot_policy_neuraltouch.skills import Skill
 
@@ -39,7 +40,7 @@ class Diagnostics:
     fine_steps: int
     """Control steps spent in the fine phase, since its last beginning."""
     retries: int
-    """How often the fingers closed on nothing and tried deeper."""
+    """How often the fingers closed on nothing or were held up, opened and tried further on."""
     searches: int
     """How often the hand slid along the part because touch did not tell where it is, since the fine phase's last beginning."""
     switches: int
@@ -112,23 +113,27 @@ class Episode:
                 self.skill.replay_fingers[:length].double().cpu().numpy(),
                 self.fine.set_point,
             )
-        elif self.replay is None and self._lost(feel):
-            self._try_deeper(feel)
+        elif self.replay is None and (direction := self._way_on(feel)) is not None:
+            self._try_again(feel, direction)
         if self.phase == Phase.FINE:
             self.history.append(state)
         return self.phase
 
-    def _lost(self, feel: Feel) -> bool:
-        """Whether the fingers closed on nothing, or got nowhere for long."""
+    def _way_on(self, feel: Feel) -> Array | None:
+        """Where the part must be, in the tcp frame (3,), if the fingers closed on nothing or are held up; None if all is well."""
         if isinstance(self.fine, ClosingOnly) or self.retries >= self.coarse_settings.max_retries:
-            return False
+            return None
         limit = min(float(self.skill.finger_distance), 0.0) - MISSED_M
         missed = not feel.any and feel.finger_distance < limit
-        return missed or self.fine.seeking_steps > SEEKING_STEPS
+        if missed or self.fine.seeking_steps > SEEKING_STEPS:
+            return APPROACH
+        return self.fine.progress.held_up(feel)
 
-    def _try_deeper(self, feel: Feel) -> None:
+    def _try_again(self, feel: Feel, direction: Array) -> None:
         opening = float(self.skill.opening)
-        self.coarse = CoarseMotion.deeper(feel.T_base_tcp, opening, self.coarse_settings)
+        self.coarse = CoarseMotion.onwards(
+            feel.T_base_tcp, direction, opening, self.coarse_settings
+        )
         self._coarse_twist = self.coarse.step(feel)
         self.fine = FineServo(self.fine.settings)
         self.history.clear()

@@ -12,6 +12,7 @@ import numpy as np
 
 from lerobot_neuraltouch.rl.belief import TargetBelief
 from lerobot_policy_neuraltouch.motion import Array, Feel
+from lerobot_policy_neuraltouch.progress import Progress
 from lerobot_policy_neuraltouch.search import Search
 from lerobot_policy_neuraltouch.settings import FineSettings
 
@@ -48,6 +49,7 @@ class FineServo:
     """Control steps in a row without both fingers touching."""
     set_point: float = field(default=0.0, init=False)
     """Latest set point of the finger distance [m]."""
+    progress: Progress = field(default_factory=Progress, init=False)
     _smooth: Array | None = field(default=None, init=False)
     _contact_steps: int = field(default=0, init=False)
     _averaging: int = field(default=0, init=False)
@@ -81,7 +83,9 @@ class FineServo:
         command = np.zeros(6) if held else self.gain * twist
         self._judge(command, feel.both)
         change = self._finger_change if self._averaging else refined.finger_change
-        self.set_point = gentle_set_point(feel, change, self.settings)
+        gently = feel.any or self.progress.fingers_held(feel)
+        self.set_point = gentle_set_point(feel, change, gently, self.settings)
+        self.progress.step(feel, command)
         return command, self.set_point
 
     def _remember(self, refined: Refined, feel: Feel) -> Array:
@@ -168,11 +172,11 @@ class ClosingOnly:
         self._still = 0 if moving else self._still + 1
         self.converged = self._still >= self.settings.converged_steps
         change = self.target - feel.finger_distance
-        self.set_point = gentle_set_point(feel, change, self.settings)
+        self.set_point = gentle_set_point(feel, change, feel.any, self.settings)
         return np.zeros(6), self.set_point
 
 
-def gentle_set_point(feel: Feel, change: float, settings: FineSettings) -> float:
-    """Finger set point [m] near the measured distance, so that the grip force stays small."""
-    squeeze = settings.touch_squeeze_m if feel.any else settings.finger_step_m
+def gentle_set_point(feel: Feel, change: float, gently: bool, settings: FineSettings) -> float:
+    """Finger set point [m] near the measured distance, so that the grip force stays small: very near if something is met already."""
+    squeeze = settings.touch_squeeze_m if gently else settings.finger_step_m
     return feel.finger_distance + float(np.clip(change, -squeeze, settings.finger_step_m))

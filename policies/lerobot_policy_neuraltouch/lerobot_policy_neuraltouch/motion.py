@@ -82,9 +82,11 @@ class CoarseMotion:
         )
 
     @classmethod
-    def deeper(cls, T_base_tcp: Array, opening: float, settings: CoarseSettings) -> "CoarseMotion":
-        """Open the fingers to `opening` [m] at a pose (4, 4), then further in: the part was not between them."""
-        ahead = se3.transform(translation=(0.0, 0.0, settings.retry_advance_m))
+    def onwards(
+        cls, T_base_tcp: Array, direction: Array, opening: float, settings: CoarseSettings
+    ) -> "CoarseMotion":
+        """Open the fingers to `opening` [m] at a pose (4, 4), then go on in a direction of the tcp frame (3,), the first touch ending it."""
+        ahead = se3.transform(translation=settings.retry_advance_m * direction)
         return cls(
             settings,
             [

@@ -46,8 +46,8 @@ class Search:
     count: int = field(default=0, init=False)
     """Searches begun so far."""
     _sweep: _Sweep | None = field(default=None, init=False)
-    _lost: Array = field(default_factory=lambda: np.zeros(3), init=False)
-    """Smoothed expected errors of position [m]."""
+    _lost: Array = field(default_factory=lambda: np.zeros(6), init=False)
+    """Smoothed expected errors [m, rad]."""
     _calm: int = field(default=0, init=False)
 
     @property
@@ -57,7 +57,7 @@ class Search:
 
     def stop(self) -> None:
         """Give up sliding: the part was lost."""
-        self._sweep, self._calm, self._lost = None, 0, np.zeros(3)
+        self._sweep, self._calm, self._lost = None, 0, np.zeros(6)
 
     def step(
         self, T_base_tcp: Array, way: Array, estimate: Array, error: Array, belief: TargetBelief
@@ -79,21 +79,23 @@ class Search:
             if self._calm < _CALM_STEPS or self.count >= self.settings.max_searches:
                 return None
             axis = max(_TANGENTS, key=lambda i: self._lost[i])
-            if self._lost[axis] <= self.settings.lost_m:
+            turned = self._lost[_CLOSING_AXIS_TURN] > self.settings.lost_rad
+            if self._lost[axis] <= self.settings.lost_m and not turned:
                 return None
             self._begin(axis, T_base_tcp, estimate, belief)
         return self._slide(T_base_tcp, error)
 
     def _judge(self, way: Array, error: Array) -> None:
-        self._lost += _SMOOTHING * (error[:3] - self._lost)
+        self._lost += _SMOOTHING * (error - self._lost)
         calm = np.abs(way[:3]).max() < _CALM_M and np.abs(way[3:]).max() < _CALM_RAD
         self._calm = self._calm + 1 if calm else 0
 
     def _begin(self, axis: int, T_base_tcp: Array, estimate: Array, belief: TargetBelief) -> None:
         logger.info(
-            "Lost along tcp %s (expected error %.1f mm): searching %.0f mm to both sides.",
+            "Lost along tcp %s (expected errors %.1f mm, %.1f deg): searching %.0f mm to both sides.",
             "xyz"[axis],
             1e3 * self._lost[axis],
+            np.rad2deg(self._lost[_CLOSING_AXIS_TURN]),
             1e3 * self.settings.distance_m,
         )
         self.count += 1
@@ -105,7 +107,9 @@ class Search:
         sweep = self._sweep
         assert sweep is not None
         gone = float((se3.inverse(sweep.T_base_start) @ T_base_tcp)[sweep.axis, 3])
-        sweep.seen = sweep.seen + 1 if error[sweep.axis] < self.settings.found_m else 0
+        tells = error[sweep.axis] < self.settings.found_m
+        tells &= error[_CLOSING_AXIS_TURN] < self.settings.lost_rad
+        sweep.seen = sweep.seen + 1 if tells else 0
         at_end = gone * sweep.direction > self.settings.distance_m
         if sweep.seen >= _SEEN_STEPS or (at_end and sweep.turned):
             self.stop()

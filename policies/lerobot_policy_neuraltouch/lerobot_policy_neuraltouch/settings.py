@@ -65,9 +65,10 @@ class CoarseSettings:
     retreat_m: float = 0.003
     """and the gripper goes back by this much, so as not to press on it [m]."""
     max_retries: int = 3
-    """Where the fingers close on nothing or get stuck, the part lies deeper: open, go on and close again, at most so many times,"""
+    """Where the fingers close on nothing or are held up (`progress`), the part lies further on: open, go on and close again, at most so
+    many times,"""
     retry_advance_m: float = 0.008
-    """each time this much further along the approach direction [m]."""
+    """each time by this much, along the approach direction or where the hand was going [m]."""
     min_confidence: float = 0.2
     """Confidence of the pose search [0, 1] below which the object is doubted to be one of the skill's, or its contact to be in sight."""
     doubt: str = "refuse"
@@ -97,10 +98,12 @@ class SearchSettings:
     max_searches: int = 2
     """In one fine phase; 0 leaves searching out."""
     lost_m: float = 0.0012
-    """At rest with an expected error of position above this, the hand is lost [m]."""
+    """At rest with an expected error of position above this, the hand is lost [m],"""
+    lost_rad: float = float(np.deg2rad(1.5))
+    """or with one of the angle about the closing axis above this [rad]: on an arc a turn feels like a shift."""
     found_m: float = 0.0006
     """Below this expected error the search has found something [m]."""
-    distance_m: float = 0.008
+    distance_m: float = 0.012
     """How far to either side [m]."""
     speed: float = 0.008
     """[m/s]"""
@@ -112,6 +115,8 @@ class SearchSettings:
             raise ValueError(
                 f"search.found_m must lie between 0 and lost_m ({self.lost_m} m), got {self.found_m}."
             )
+        if not self.lost_rad > 0.0:
+            raise ValueError(f"search.lost_rad must be positive, got {self.lost_rad}.")
         if not 0.0 < self.distance_m <= 0.02:
             raise ValueError(f"search.distance_m must lie in (0, 0.02] m, got {self.distance_m}.")
         if not 0.0 < self.speed <= features.FINE_LINEAR_SPEED:
@@ -131,7 +136,7 @@ class FineSettings:
     finger_step_m: float = 0.003
     """Largest distance of the set point from the measured finger distance [m]; the network's output 1."""
     touch_squeeze_m: float = 0.0015
-    """With a finger touching, the set point is at most this far below the measured distance [m]: gentle touch."""
+    """With a finger touching or held, the set point is at most this far below the measured distance [m]: gentle touch."""
     touch_level: float = 0.04
     """Gray level [0, 1] above which a pixel counts as touched: 0.2 mm, five times the nominal noise,"""
     touch_area: float = 0.003

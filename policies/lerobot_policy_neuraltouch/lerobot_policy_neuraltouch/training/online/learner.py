@@ -13,9 +13,11 @@ from lerobot.optim.optimizers import load_optimizer_state, save_optimizer_state
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
+from lerobot_neuraltouch.features import EXCHANGEABLE_FINGERS
 from lerobot_neuraltouch.rl.gaussian import GaussianHead
 from lerobot_neuraltouch.rl.proprioception import proprioception
 from lerobot_neuraltouch.rl.replay import Frames, Replay
+from lerobot_neuraltouch.rl.symmetry import Symmetry
 from lerobot_policy_neuraltouch.modeling_neuraltouch import NeuralTouchPolicy
 from lerobot_policy_neuraltouch.training.online.player import Weights
 from lerobot_policy_neuraltouch.training.online.sac import Observation, RefinerSAC
@@ -25,6 +27,8 @@ _LISTEN_AFTER = 0.05
 """The actor listens to the critics this share of the training after they began to learn,"""
 _LISTEN_FULLY = 0.05
 """and fully so much later."""
+_LOOK_AT = 512
+"""Steps that `look_at_new` draws."""
 _LAST_LR = 0.05
 """The actor's last learning rate, relative to the first."""
 
@@ -53,6 +57,9 @@ class Learner:
             [_padded(skill.descriptors.flatten(1), most) for skill in skills]
         ).to(device)
         """Descriptors of all skills, (num_skills, most conditions, length)."""
+        self._exchangeable = torch.tensor(
+            [skill.spec.feature in EXCHANGEABLE_FINGERS for skill in skills], device=device
+        )
         head = GaussianHead(policy.config.hidden_size)
         self.algorithm = RefinerSAC(policy.refiner, head, len(skills), settings, device)
         self.averaged = copy.deepcopy(self.algorithm.actor).requires_grad_(False)
@@ -82,6 +89,30 @@ class Learner:
         self._average()
         self.updates += 1
         return {**stats.losses, **stats.extra}
+
+    @torch.no_grad()
+    def look_at_new(self, newest: int) -> dict[str, float]:
+        """Errors of the averaged refiner on the newest steps, which it has hardly learned from yet, and how large it expects them to be.
+
+        An error far above that of the steps that are learned from, or above what is expected, means learning by heart.
+
+        Args:
+            newest: How many frames count as new.
+
+        Returns:
+            `new` and `new_expected`: mean absolute error of a squashed action's components, as found and as expected.
+        """
+        drawn = self.memory.sample(_LOOK_AT, self._deltas, self._rng, newest)
+        skill = drawn.skill.to(self._device)
+        frames = drawn.now
+        output = self.averaged.refiner(
+            frames.left.to(self._device),
+            frames.right.to(self._device),
+            proprioception(frames.states, frames.valid).to(self._device),
+            self._conditions[skill, 0],
+        )
+        error = (output.action - drawn.label.to(self._device)).abs().mean()
+        return {"new": float(error), "new_expected": float(output.log_error.exp().mean())}
 
     def weights(self) -> Weights:
         """Averaged weights, for players and checkpoints."""
@@ -122,32 +153,49 @@ class Learner:
             drawn = self.memory.sample(self.settings.batch_size, self._deltas, self._rng)
             skill = drawn.skill.to(self._device)
             descriptor = self._descriptors(skill)
+            symmetry = self._symmetry(skill)
             batch: dict[str, Any] = {
-                "state": self._observation(drawn.now, skill, descriptor, hide=True),
-                "action": drawn.action.to(self._device),
-                "label": drawn.label.to(self._device),
+                "state": self._observation(drawn.now, skill, descriptor, symmetry, hide=True),
+                "action": symmetry.twist(drawn.action.to(self._device)),
+                "label": symmetry.twist(drawn.label.to(self._device)),
                 "reward": drawn.reward.to(self._device),
                 "done": torch.zeros(len(skill), device=self._device),
             }
             if successors:
-                batch["next_state"] = self._observation(drawn.after, skill, descriptor, hide=False)
+                batch["next_state"] = self._observation(
+                    drawn.after, skill, descriptor, symmetry, hide=False
+                )
             yield batch
 
+    def _symmetry(self, skill: Tensor) -> Symmetry:
+        if self.settings.symmetry:
+            return Symmetry.draw(self._exchangeable[skill])
+        none = torch.zeros(len(skill), dtype=torch.bool, device=self._device)
+        return Symmetry(none, none)
+
     def _observation(
-        self, frames: Frames, skill: Tensor, descriptor: Tensor, *, hide: bool
+        self,
+        frames: Frames,
+        skill: Tensor,
+        descriptor: Tensor,
+        symmetry: Symmetry,
+        *,
+        hide: bool,
     ) -> Observation:
         valid = frames.valid
         if hide:
             valid = valid & (torch.rand(len(valid), 1) >= self.settings.history_dropout)
-        observation = {
-            "left": frames.left,
-            "right": frames.right,
-            "motion": proprioception(frames.states, valid),
+        pictures = (frames.left.to(self._device), frames.right.to(self._device))
+        left, right = symmetry.pictures(*map(self.settings.augmentation, pictures))
+        motion = proprioception(frames.states, valid).to(self._device)
+        return {
+            "left": left,
+            "right": right,
+            "motion": symmetry.motion(motion),
             "descriptor": descriptor,
-            "privileged": frames.privileged,
+            "privileged": symmetry.privileged(frames.privileged.to(self._device)),
             "skill": skill,
         }
-        return {key: value.to(self._device) for key, value in observation.items()}
 
     def _descriptors(self, skill: Tensor) -> Tensor:
         """A random demonstration's descriptors for each sample, with noise, shape (batch, length)."""

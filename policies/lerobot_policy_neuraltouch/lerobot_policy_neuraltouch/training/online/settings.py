@@ -6,6 +6,7 @@ from pathlib import Path
 from lerobot.configs.default import WandBConfig
 
 from lerobot_neuraltouch import features
+from lerobot_neuraltouch.rl.imitation import TouchAugmentation
 from lerobot_neuraltouch.rl.refiner import SEEING_FINGERS
 
 ROLLOUTS = ("inline", "process", "ray")
@@ -75,6 +76,14 @@ class PlaySettings:
             raise ValueError(f"explore is a probability, got {self.explore}.")
 
 
+def flaws_of_a_frame() -> TouchAugmentation:
+    """A sensor's flaws stay the same for an episode, by which its steps could be told from all others and learned by heart: so each
+    remembered step gets a few of its own, too small to move what is seen."""
+    return TouchAugmentation(
+        gain=0.03, shift_px=0.0, yaw_rad=0.0, noise=1.0 / 255.0, dead_pixels=0.01
+    )
+
+
 @dataclass(frozen=True)
 class Stage:
     """How far a training has come, as far as playing depends on it."""
@@ -119,6 +128,10 @@ class LearnSettings:
     """Share of samples whose past is hidden from the actor."""
     descriptor_noise: float = 0.05
     """Noise added to descriptors, relative to their standard deviation."""
+    symmetry: bool = True
+    """Whether steps are also learned mirrored and with the fingers changed over (`rl.symmetry`)."""
+    augmentation: TouchAugmentation = field(default_factory=flaws_of_a_frame)
+    """Changes of each remembered touch image, besides the noise that it was seen with."""
 
 
 @dataclass(frozen=True, kw_only=True)

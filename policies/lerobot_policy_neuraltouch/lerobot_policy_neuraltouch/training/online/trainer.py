@@ -39,6 +39,8 @@ TRAINING_CONFIG = "train_refiner.json"
 """The settings, beside the learning curve in the output folder and in its checkpoints."""
 _RECENT = 100
 """Episodes behind the progress bar's success rate."""
+_NEW_FRAMES = 1500
+"""Frames that count as new in log.csv."""
 _LOG_EVERY_S = 30.0
 """Between two rows of log.csv [s]."""
 
@@ -262,6 +264,7 @@ class Trainer:
                 name: self._losses.get(name, np.nan)
                 for name in ("imitation", "loss_critic", "loss_actor", "temperature")
             },
+            **self.learner.look_at_new(_NEW_FRAMES),
         }
         _append(self.folder / "log.csv", {k: f"{v:.6g}" for k, v in row.items()})
         self._log_to_wandb(row, "train")
