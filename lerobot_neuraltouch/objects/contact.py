@@ -5,11 +5,12 @@ the pose moves with constant twist, so that lines, circles and helices are exact
 """
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
 
+from lerobot_neuraltouch import se3
 from lerobot_neuraltouch.features import PRESS_DEPTH
 from lerobot_neuraltouch.objects.pose_curve import PoseCurve, spin_matrix
 
@@ -115,6 +116,28 @@ class ContactFeature:
     @cached_property
     def _curve(self) -> PoseCurve:
         return PoseCurve.make(self.poses, self.connected, self.free_spin, self.spin180)
+
+    def moved(self, offset: np.ndarray) -> "ContactFeature":
+        """A contact beside this one, with the same constraints: each ideal pose moved within its own frame.
+
+        Args:
+            offset: Twist in the target frame [m, rad], shape (6,). Where spins are free it has to leave the spin's axis in place, and
+                where fingers may change sides it has to be the same for both sides.
+
+        Raises:
+            ValueError: If it does not, or is not a finite twist.
+        """
+        twist = np.asarray(offset, dtype=np.float64)
+        if twist.shape != (6,) or not np.isfinite(twist).all():
+            raise ValueError(f"An offset of a contact is a finite twist (6,), got {offset}.")
+        axis = 2 if self.free_spin is None and self.spin180 else self.free_spin
+        across = [] if axis is None else [i for i in range(6) if i % 3 != axis and twist[i] != 0.0]
+        if across:
+            raise ValueError(
+                f"Feature '{self.name}' may spin about {'xyz'[axis or 0]}: it can be moved along and about that axis only, got an offset "
+                f"in {', '.join(DIRECTIONS[i] for i in across)}."
+            )
+        return replace(self, poses=self.poses @ se3.exp(twist))
 
     def nearest(self, T_object_tcp: np.ndarray) -> ContactError:
         """Find the ideal pose that minimises (|dp| / 1 mm)^2 + (angle / 2 deg)^2 and read the error there.

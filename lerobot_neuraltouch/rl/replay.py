@@ -24,8 +24,8 @@ STATE_SIZE = 7
 class Segment:
     """Consecutive fine-phase steps of one episode: n actions and the n + 1 frames around them."""
 
-    skill: int
-    """Number of the skill that was wanted."""
+    contact: int
+    """Number of the contact that was wanted."""
     left: NDArray[np.uint8]
     """Tactile images of the left finger, (n + 1, H, W)."""
     right: NDArray[np.uint8]
@@ -67,7 +67,7 @@ class Transitions:
 
     now: Frames
     after: Frames
-    skill: Tensor
+    contact: Tensor
     """(batch,)"""
     action: Tensor
     """(batch, 7)"""
@@ -96,7 +96,7 @@ class Replay:
         self._action = self._array("action", (capacity, NUM_ACTIONS), np.float32)
         self._label = self._array("label", (capacity, NUM_ACTIONS), np.float32)
         self._reward = self._array("reward", (capacity,), np.float32)
-        self._skill = self._array("skill", (capacity,), np.int16)
+        self._contact = self._array("contact", (capacity,), np.int16)
         self._age = self._array("age", (capacity,), np.int32)
         """Steps since the segment began."""
         self._acted = self._array("acted", (capacity,), np.bool_)
@@ -126,7 +126,7 @@ class Replay:
         self._left[rows], self._right[rows] = segment.left, segment.right
         self._state[rows], self._privileged[rows] = segment.state, segment.privileged
         self._action[acted], self._label[acted] = segment.action, segment.label
-        self._reward[acted], self._skill[rows] = segment.reward, segment.skill
+        self._reward[acted], self._contact[rows] = segment.reward, segment.contact
         self._age[rows] = np.arange(count)
         self._acted[acted], self._acted[rows.stop - 1] = True, False
         self._forget_rest(rows.stop)
@@ -155,7 +155,7 @@ class Replay:
         return Transitions(
             self._frames(rows, deltas),
             self._frames(rows + 1, deltas),
-            torch.from_numpy(self._skill[rows].astype(np.int64)),
+            torch.from_numpy(self._contact[rows].astype(np.int64)),
             torch.from_numpy(self._action[rows]),
             torch.from_numpy(self._label[rows]),
             torch.from_numpy(self._reward[rows]),

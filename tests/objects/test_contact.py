@@ -251,3 +251,27 @@ def test_the_wall_keeps_away_from_rim_floor_and_their_roundings() -> None:
             assert height + reach <= mug.height_m + 1e-4
             assert height - reach >= max(mug.straight_m, mug.floor_m) - 1e-4
             assert mug.height_m - height <= 0.0851
+
+
+def test_a_contact_beside_is_ideal_where_it_lies(rim: ContactFeature) -> None:
+    """2 mm deeper and 10 deg tilted: its poses have no error, the rim's own have just that one."""
+    offset = np.array([0.0, 0.0, 0.002, 0.0, np.deg2rad(10.0), 0.0])
+    beside = rim.moved(offset)
+    rng = np.random.default_rng(0)
+    for T in (rim.sample(rng) for _ in range(20)):
+        there = beside.nearest(T @ se3.exp(offset))
+        assert there.pos_error_m < 1e-6 and there.angle_rad < 1e-4
+        here = beside.nearest(T)
+        assert_allclose(here.angle_rad, np.deg2rad(10.0), atol=1e-3)
+        assert_allclose(here.pos_error_m, 0.002, atol=5e-5)
+    assert beside.constrained == rim.constrained
+
+
+def test_a_contact_that_may_spin_is_moved_along_its_axis_only(head: ContactFeature) -> None:
+    deeper = head.moved(np.array([0.0, 0.0, 0.003, 0.0, 0.0, 0.0]))
+    assert_allclose(deeper.nearest(head.poses[0]).pos_error_m, 0.003, atol=1e-9)
+    for axis in (0, 1, 3, 4):
+        with pytest.raises(ValueError, match="may spin about z"):
+            head.moved(0.001 * np.eye(6)[axis])
+    with pytest.raises(ValueError, match="finite twist"):
+        head.moved(np.zeros(3))

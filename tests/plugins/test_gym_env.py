@@ -345,6 +345,28 @@ def test_a_share_of_the_start_error_brings_starts_as_much_nearer(task: str) -> N
         make(task, start="perception").reset(options={"start_share": 0.5})
 
 
+def test_a_contact_beside_the_tasks_own_can_be_wanted_for_an_episode() -> None:
+    """The teacher ends 2 mm deeper and 10 deg tilted; the next episode is about the rim itself again."""
+    env, teacher = make("RefineMugRim", noise="off"), ServoTeacher()
+    offset = np.array([0.0, 0.0, 0.002, 0.0, np.deg2rad(10.0), 0.0])
+    _, info = env.reset(seed=1, options={"contact_offset": offset})
+    done = False
+    while not done:
+        _, _, terminated, truncated, info = env.step(teacher.act(info["privileged"]))
+        done = terminated or truncated
+    assert info["is_success"]
+    T_object_tcp = (
+        se3.inverse(info["privileged"]["T_base_object"]) @ info["privileged"]["T_base_tcp"]
+    )
+    own = env.unwrapped.piece.feature.nearest(T_object_tcp)
+    assert own.pos_error_m == pytest.approx(0.002, abs=0.0003)
+    assert own.angle_rad == pytest.approx(np.deg2rad(10.0), abs=np.deg2rad(1.0))
+    env.reset(seed=1)
+    assert env.unwrapped.wanted is env.unwrapped.piece.feature
+    with pytest.raises(ValueError, match="contact_offset is for start='perturbed'"):
+        make("RefineMugRim", start="perception").reset(options={"contact_offset": offset})
+
+
 def test_the_teacher_goes_from_one_contact_to_the_next() -> None:
     """Rim, wall, rim: each from the last one's rest on, the truth about the wanted one; a new episode begins with the first."""
     env, teacher = make("RefineMugRim", then="mug_wall,mug_rim", noise="off"), ServoTeacher()

@@ -127,7 +127,8 @@ def test_what_does_not_exist_is_refused_with_what_does() -> None:
     with pytest.raises(ValueError, match=r"Unknown split 'all'\. Available: train, val, test, ood"):
         make(QUICK, "gripper", split="all")
     with pytest.raises(
-        ValueError, match=r"reset option 'object'\. Available: object_index, start_share"
+        ValueError,
+        match=r"reset option 'object'\. Available: object_index, start_share, contact_offset",
     ):
         make(QUICK, "gripper").reset(options={"object": 1})
 

@@ -72,12 +72,15 @@ def test_the_ablations_commands_change_what_they_name_and_nothing_else() -> None
         )
         changes.append(set(_changed(draccus.encode(found), recipe)) - {"output"})
         assert found.output != TrainRefinerConfig().output
+    with_rl = {"learn.reinforcement", "play.memory", "play.explore"}
     assert changes == [
         {"network.condition_on_descriptor"},
         {"network.fingers"},
         {"network.history_length"},
-        {"learn.reinforcement"},
-        {"learn.imitation", "learn.imitation_only", "teacher_steps", "teacher_share"},
+        with_rl,
+        with_rl | {"learn.imitation", "learn.imitation_only", "teacher_steps", "teacher_share"},
+        {"learn.symmetry"},
+        {"play.beside_share"},
     ]
 
 

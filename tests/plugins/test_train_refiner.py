@@ -10,11 +10,16 @@ import torch
 from lerobot.common.wandb_utils import WandBLogger
 from lerobot.configs.default import WandBConfig
 
+from lerobot_neuraltouch import se3
 from lerobot_neuraltouch.rl.imitation import TouchAugmentation
 from lerobot_neuraltouch.rl.privileged import PRIVILEGED_SIZE
 from lerobot_neuraltouch.rl.replay import Replay, Segment
+from lerobot_neuraltouch.rl.symmetry import MIRROR
 from lerobot_policy_neuraltouch.bench.sample_efficiency import LEARNING_CURVE
-from lerobot_policy_neuraltouch.training.online import trainer
+from lerobot_policy_neuraltouch.modeling_neuraltouch import NeuralTouchPolicy
+from lerobot_policy_neuraltouch.shipped import shipped_path
+from lerobot_policy_neuraltouch.training.online import contacts, trainer
+from lerobot_policy_neuraltouch.training.online.contacts import ContactBank
 from lerobot_policy_neuraltouch.training.online.learner import Learner
 from lerobot_policy_neuraltouch.training.online.player import Player
 from lerobot_policy_neuraltouch.training.online.settings import (
@@ -26,7 +31,7 @@ from lerobot_policy_neuraltouch.training.online.settings import (
 )
 from lerobot_policy_neuraltouch.training.online.trainer import train
 from lerobot_policy_neuraltouch.training.student import Student
-from tests.plugins.policy_world import RIM, WALL, small_policy, write_checkpoint
+from tests.plugins.policy_world import LID, RIM, WALL, small_policy, write_checkpoint
 
 SMALL = {"pooling": 4, "channels": [4, 8], "history_length": 2}
 
@@ -43,7 +48,7 @@ def filled_memory(steps: int = 40) -> Replay:
         label[:, 0] = 0.5 * level[:-1]
         memory.add(
             Segment(
-                skill=number % 2,
+                contact=number % 2,
                 left=pictures,
                 right=pictures,
                 state=np.zeros((steps + 1, 7), np.float32),
@@ -59,7 +64,9 @@ def filled_memory(steps: int = 40) -> Replay:
 def learner(**changes: Any) -> Learner:
     torch.manual_seed(0)
     settings = LearnSettings(batch_size=32, critic_hidden=16, **changes)
-    return Learner(small_policy(**SMALL), filled_memory(), settings, seed=0)
+    policy = small_policy(**SMALL)
+    bank = ContactBank(policy.skills.all(), policy.field, beside=4, seed=0)
+    return Learner(policy, filled_memory(), bank, settings, seed=0)
 
 
 def test_imitation_learns_what_the_teacher_shows() -> None:
@@ -75,7 +82,7 @@ def test_steps_are_learned_mirrored_as_well_pictures_and_labels_alike() -> None:
     memory = trained.memory
     memory._left[:, :, :32], memory._left[:, :, 32:] = 200, 0
     memory._label[:, 0] = 0.5
-    memory._skill[:] = 0  # the rim: fingers keep their sides
+    memory._contact[:] = 0  # the rim: fingers keep their sides
     batch = next(trained._batches(successors=False))
     brighter_right = batch["state"]["left"][..., 32:].mean((1, 2, 3)) > 0.3
     assert 4 < int(brighter_right.sum()) < 28
@@ -198,15 +205,82 @@ def test_a_wanted_contact_that_changes_begins_a_segment_of_another_skill(tmp_pat
     """No segment has a step in which the truth jumps from one contact's to another's."""
     write_checkpoint(tmp_path / "policy", tasks=(RIM, WALL))
     settings = PlaySettings(
-        task="RefineMugRim", switch="mug_rim>mug_wall>mug_rim", envs_per_task=1, num_objects=1
+        task="RefineMugRim",
+        switch="mug_rim>mug_wall>mug_rim",
+        envs_per_task=1,
+        num_objects=1,
+        beside_share=0.0,
     )
     player = Player(tmp_path / "policy", settings, seed=0, worker=0)
     segments = player.play(150, Stage(teacher_share=1.0)).segments
     player.close()
-    assert {segment.skill for segment in segments} == {0, 1}
+    assert {segment.contact for segment in segments} == {0, 1}
     errors = [segment.privileged[:, :3] for segment in segments]  # in units of 10 mm
     assert max(np.abs(np.diff(error, axis=0)).max() for error in errors if len(error) > 1) < 0.3
     assert all(len(s.left) == len(s.reward) + 1 == len(s.label) + 1 for s in segments)
+
+
+def test_contacts_beside_a_skills_own_have_descriptors_of_their_own() -> None:
+    policy = small_policy(tasks=(RIM, WALL, LID))
+    skills = policy.skills.all()
+    bank = ContactBank(skills, policy.field, beside=4, seed=0)
+    assert [len(bank.beside(number)) for number in range(3)] == [
+        4,
+        0,
+        4,
+    ]  # a wall has no room for any
+    for number, skill in enumerate(skills):
+        torch.testing.assert_close(bank.descriptors[number], skill.descriptors.flatten(1))
+    for number in bank.beside(0) + bank.beside(2):
+        contact = bank.contacts[number]
+        twin = bank.contacts[contact.mirrored]
+        np.testing.assert_allclose(twin.offset, contact.offset * MIRROR)
+        assert twin.mirrored == number and twin.skill == contact.skill
+        assert not torch.allclose(bank.descriptors[number], bank.descriptors[contact.skill])
+    again = ContactBank(skills, policy.field, beside=4, seed=0)
+    torch.testing.assert_close(again.descriptors, bank.descriptors)
+
+
+def test_the_descriptor_of_no_offset_is_the_demonstrated_one() -> None:
+    """On the shipped skills, whose descriptors were taken at the demonstrated poses when they were made."""
+    policy = NeuralTouchPolicy.from_pretrained(shipped_path())
+    for skill in policy.skills.all():
+        tiny = np.array([0.0, 0.0, 1e-7, 0.0, 0.0, 0.0])
+        own = skill.descriptors.flatten(1)
+        again = contacts._descriptors(skill, policy.field, tiny)
+        assert (again - own).abs().max() < 0.02 * own.abs().max()
+
+
+def test_players_want_contacts_beside_the_skills_own(tmp_path: Path) -> None:
+    """What is learned from is numbered by the contact that was wanted, and prompted by its descriptor."""
+    write_checkpoint(tmp_path / "policy")
+    settings = PlaySettings(task="RefineMugRim", envs_per_task=2, num_objects=1, beside_share=1.0)
+    player = Player(tmp_path / "policy", settings, seed=0, worker=0)
+    segments = player.play(60, Stage(teacher_share=1.0)).segments
+    bank = player._bank
+    for slot in player._slots:
+        assert slot.contact in bank.beside(0)
+        assert any(torch.equal(slot.prompt, shown) for shown in bank.descriptors[slot.contact])
+        own = slot.env.unwrapped.piece.feature.poses
+        wanted = slot.env.unwrapped.wanted.poses
+        np.testing.assert_allclose(wanted, own @ se3.exp(bank.contacts[slot.contact].offset))
+    player.close()
+    assert segments and {segment.contact for segment in segments} <= set(bank.beside(0))
+
+
+def test_a_mirrored_step_is_about_the_mirrored_contact() -> None:
+    trained = learner(descriptor_noise=0.0)
+    bank = trained._bank
+    tilted = bank.beside(0)[0]
+    trained.memory._contact[:] = tilted
+    twin = bank.contacts[tilted].mirrored
+    batch = next(trained._batches(successors=False))["state"]["descriptor"]
+    shown = {
+        n: (batch[:, None] - bank.descriptors[n]).abs().amax(-1).amin(-1) < 1e-5
+        for n in (tilted, twin)
+    }
+    assert (shown[tilted] ^ shown[twin]).all()
+    assert 4 < int(shown[twin].sum()) < 28
 
 
 def test_the_curriculum_grows_linearly_and_the_teachers_share_falls() -> None:

@@ -17,7 +17,7 @@ def segment(name: int, steps: int) -> Segment:
     frames = 100 * name + np.arange(steps + 1, dtype=np.float32)
     pictures = np.broadcast_to(np.arange(steps + 1)[:, None, None], (steps + 1, SIZE, SIZE))
     return Segment(
-        skill=name,
+        contact=name,
         left=pictures.astype(np.uint8),
         right=(pictures + 100).astype(np.uint8),
         state=np.repeat(frames[:, None], 7, axis=1),
@@ -36,7 +36,7 @@ def assert_consistent(steps: Transitions) -> None:
     """Each step belongs to one segment in all its parts."""
     now = steps.action[:, 0].numpy()
     step = now % 100
-    np.testing.assert_array_equal(steps.skill, now // 100)
+    np.testing.assert_array_equal(steps.contact, now // 100)
     np.testing.assert_array_equal(steps.label[:, 0], -now)
     np.testing.assert_array_equal(steps.reward, now)
     np.testing.assert_array_equal(steps.now.privileged[:, 0], now)
@@ -68,8 +68,8 @@ def test_a_full_memory_forgets_the_oldest_and_never_mixes_segments() -> None:
         memory.add(segment(name, int(rng.integers(1, 9))))
         steps = drawn(memory, 100)
         assert_consistent(steps)
-        assert (steps.skill >= name - 14).all()
-        assert (steps.skill == name).any()
+        assert (steps.contact >= name - 14).all()
+        assert (steps.contact == name).any()
 
 
 def test_the_newest_steps_can_be_asked_for_across_the_end_of_the_ring() -> None:
@@ -77,9 +77,9 @@ def test_the_newest_steps_can_be_asked_for_across_the_end_of_the_ring() -> None:
     for name in (1, 2, 3):  # rows 0-5, 6-11 and, as four are too few, 0-5 again
         memory.add(segment(name, 5))
     newest = memory.sample(200, DELTAS, np.random.default_rng(0), newest=6)
-    assert set(newest.skill.tolist()) == {3}
+    assert set(newest.contact.tolist()) == {3}
     both = memory.sample(200, DELTAS, np.random.default_rng(0), newest=12)
-    assert set(both.skill.tolist()) == {2, 3}
+    assert set(both.contact.tolist()) == {2, 3}
     assert_consistent(both)
 
 
@@ -101,7 +101,7 @@ def test_a_memory_in_a_folder_is_taken_up_again(tmp_path: Path) -> None:
     again.add(segment(2, 3))
     steps = drawn(again)
     assert_consistent(steps)
-    assert set(steps.skill.tolist()) == {1, 2}
+    assert set(steps.contact.tolist()) == {1, 2}
 
 
 def test_a_folder_of_another_size_is_refused(tmp_path: Path) -> None:

@@ -43,7 +43,7 @@ CALM_LINEAR_SPEED = 0.0005
 CALM_ANGULAR_SPEED = float(np.deg2rad(0.25))
 """A commanded twist below these speeds stands still [m/s, rad/s]."""
 STARTS = ("perturbed", "perception")
-RESET_OPTIONS = ("object_index", "start_share")
+RESET_OPTIONS = ("object_index", "start_share", "contact_offset")
 NUM_OBJECTS = 64
 """Default size of the pool that episodes draw from."""
 _MAX_PLACES = 100
@@ -133,7 +133,8 @@ class TouchEnv(gymnasium.Env):
     - `render_mode`: `"rgb_array"` or None.
 
     `reset(options={"object_index": i})` chooses the object; `{"start_share": s}`, in (0, 1], multiplies the offset and the angle of this
-    episode's perturbed start (default 1; the draws are the same).
+    episode's perturbed start (default 1; the draws are the same); `{"contact_offset": twist}`, shape (6,) [m, rad], wants a contact beside
+    the task's own in this episode: each ideal pose moved by that much in its own frame (perturbed starts only).
 
     ## Info
     The same keys after every step and reset; nothing under `privileged` may be seen by a policy.
@@ -252,13 +253,15 @@ class TouchEnv(gymnasium.Env):
     def reset(
         self, *, seed: int | None = None, options: dict[str, Any] | None = None
     ) -> tuple[dict[str, Any], dict[str, Any]]:
-        """Begin an episode; `options` may hold `object_index` and `start_share`, see the class."""
+        """Begin an episode; `options` may hold what the class says."""
         super().reset(seed=seed)
         options = options or {}
         _check_options(options, self.start)
         self._object_index = self._draw_object(options)
         self.piece = self._workpiece(self._object_index)
         self.wanted, self.task_description = self.piece.feature, self._first_text
+        if "contact_offset" in options:
+            self.wanted = self.wanted.moved(options["contact_offset"])
         hand = self._hand = self.randomisation.sample(self.np_random, self.finger)
         self.piece.pads.set(hand.tip_stiffness_n_per_m, hand.friction)
         self._put_object()
@@ -380,7 +383,7 @@ class TouchEnv(gymnasium.Env):
 
         start = draw_perturbed_start(
             piece.item,
-            piece.feature,
+            self.wanted,
             perturbation,
             self.np_random,
             piece.sweep,
@@ -491,8 +494,9 @@ def _check_options(options: dict[str, Any], start: str) -> None:
         raise ValueError(
             f"Unknown reset option '{min(unknown)}'. Available: {', '.join(RESET_OPTIONS)}."
         )
-    if "start_share" in options and start != "perturbed":
-        raise ValueError(f"start_share is for start='perturbed', not for '{start}'.")
+    for name in ("start_share", "contact_offset"):
+        if name in options and start != "perturbed":
+            raise ValueError(f"{name} is for start='perturbed', not for '{start}'.")
 
 
 def _check_choice(name: str, value: object, choices: tuple[object, ...]) -> None:

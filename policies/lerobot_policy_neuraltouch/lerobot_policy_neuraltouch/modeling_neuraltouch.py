@@ -30,6 +30,8 @@ from lerobot_policy_neuraltouch.skills import Skill, SkillSet
 
 Explorer = Callable[[RefinerOutput, list[int]], Tensor]
 """Squashed actions, shape (batch, 7), in place of the refiner's own, given its output and the environments' numbers."""
+Prompter = Callable[[list[int]], Tensor]
+"""Descriptors, shape (batch, length), in place of the skills' own, given the environments' numbers."""
 
 
 class NeuralTouchPolicy(PreTrainedPolicy):
@@ -67,6 +69,7 @@ class NeuralTouchPolicy(PreTrainedPolicy):
         )
         self.augmentation = TouchAugmentation()
         self.explorer: Explorer | None = None
+        self.prompter: Prompter | None = None
         self._checked = False
         if parts is not None:
             self.adopt(parts.field, parts.skills)
@@ -252,12 +255,13 @@ class NeuralTouchPolicy(PreTrainedPolicy):
             return refined
         deltas = self.config.history_deltas
         states, valid = zip(*(episodes[i].past(deltas) for i in rows), strict=True)
+        own = [episodes[i].skill.target for i in rows]
         output = self._refine(
             left[rows],
             right[rows],
             torch.as_tensor(np.stack(states), device=left.device),
             torch.as_tensor(np.stack(valid), device=left.device),
-            torch.stack([episodes[i].skill.target for i in rows]),
+            torch.stack(own) if self.prompter is None else self.prompter(rows),
         )
         squashed = output.action if self.explorer is None else self.explorer(output, rows)
         limits = self.scale.limits(squashed)

@@ -13,12 +13,12 @@ from lerobot.optim.optimizers import load_optimizer_state, save_optimizer_state
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-from lerobot_neuraltouch.features import EXCHANGEABLE_FINGERS
 from lerobot_neuraltouch.rl.gaussian import GaussianHead
 from lerobot_neuraltouch.rl.proprioception import proprioception
 from lerobot_neuraltouch.rl.replay import Frames, Replay
 from lerobot_neuraltouch.rl.symmetry import Symmetry
 from lerobot_policy_neuraltouch.modeling_neuraltouch import NeuralTouchPolicy
+from lerobot_policy_neuraltouch.training.online.contacts import ContactBank
 from lerobot_policy_neuraltouch.training.online.player import Weights
 from lerobot_policy_neuraltouch.training.online.sac import Observation, RefinerSAC
 from lerobot_policy_neuraltouch.training.online.settings import LearnSettings
@@ -39,29 +39,26 @@ class Learner:
     Args:
         policy: The policy; its refiner is trained in place.
         memory: Where experience comes from.
+        bank: The contacts that it is about.
         settings: How to learn.
         seed: Of the draws.
     """
 
     def __init__(
-        self, policy: NeuralTouchPolicy, memory: Replay, settings: LearnSettings, seed: int
+        self,
+        policy: NeuralTouchPolicy,
+        memory: Replay,
+        bank: ContactBank,
+        settings: LearnSettings,
+        seed: int,
     ):
         self.policy, self.memory, self.settings = policy, memory, settings
         self.updates = 0
         device = str(policy.config.device)
-        skills = policy.skills.all()
         self._deltas = policy.config.history_deltas
-        most = max(len(skill.descriptors) for skill in skills)
-        self._num_conditions = torch.tensor([len(skill.descriptors) for skill in skills])
-        self._conditions = torch.stack(
-            [_padded(skill.descriptors.flatten(1), most) for skill in skills]
-        ).to(device)
-        """Descriptors of all skills, (num_skills, most conditions, length)."""
-        self._exchangeable = torch.tensor(
-            [skill.spec.feature in EXCHANGEABLE_FINGERS for skill in skills], device=device
-        )
+        self._bank = bank.to(device)
         head = GaussianHead(policy.config.hidden_size)
-        self.algorithm = RefinerSAC(policy.refiner, head, len(skills), settings, device)
+        self.algorithm = RefinerSAC(policy.refiner, head, len(policy.skills), settings, device)
         self.averaged = copy.deepcopy(self.algorithm.actor).requires_grad_(False)
         self._rng = np.random.default_rng([seed, 7])
         self._device = device
@@ -103,13 +100,12 @@ class Learner:
             `new` and `new_expected`: mean absolute error of a squashed action's components, as found and as expected.
         """
         drawn = self.memory.sample(_LOOK_AT, self._deltas, self._rng, newest)
-        skill = drawn.skill.to(self._device)
         frames = drawn.now
         output = self.averaged.refiner(
             frames.left.to(self._device),
             frames.right.to(self._device),
             proprioception(frames.states, frames.valid).to(self._device),
-            self._conditions[skill, 0],
+            self._bank.descriptors[drawn.contact.to(self._device), 0],
         )
         error = (output.action - drawn.label.to(self._device)).abs().mean()
         return {"new": float(error), "new_expected": float(output.log_error.exp().mean())}
@@ -151,15 +147,16 @@ class Learner:
     def _batches(self, *, successors: bool) -> Iterator[dict[str, Any]]:
         while True:
             drawn = self.memory.sample(self.settings.batch_size, self._deltas, self._rng)
-            skill = drawn.skill.to(self._device)
-            descriptor = self._descriptors(skill)
-            symmetry = self._symmetry(skill)
+            contact = drawn.contact.to(self._device)
+            symmetry = self._symmetry(contact)
+            contact = torch.where(symmetry.mirrored, self._bank.mirrored[contact], contact)
+            skill, descriptor = self._bank.skill[contact], self._descriptors(contact)
             batch: dict[str, Any] = {
                 "state": self._observation(drawn.now, skill, descriptor, symmetry, hide=True),
                 "action": symmetry.twist(drawn.action.to(self._device)),
                 "label": symmetry.twist(drawn.label.to(self._device)),
                 "reward": drawn.reward.to(self._device),
-                "done": torch.zeros(len(skill), device=self._device),
+                "done": torch.zeros(len(contact), device=self._device),
             }
             if successors:
                 batch["next_state"] = self._observation(
@@ -167,10 +164,10 @@ class Learner:
                 )
             yield batch
 
-    def _symmetry(self, skill: Tensor) -> Symmetry:
+    def _symmetry(self, contact: Tensor) -> Symmetry:
         if self.settings.symmetry:
-            return Symmetry.draw(self._exchangeable[skill])
-        none = torch.zeros(len(skill), dtype=torch.bool, device=self._device)
+            return Symmetry.draw(self._bank.exchangeable[contact])
+        none = torch.zeros(len(contact), dtype=torch.bool, device=self._device)
         return Symmetry(none, none)
 
     def _observation(
@@ -197,10 +194,11 @@ class Learner:
             "skill": skill,
         }
 
-    def _descriptors(self, skill: Tensor) -> Tensor:
+    def _descriptors(self, contact: Tensor) -> Tensor:
         """A random demonstration's descriptors for each sample, with noise, shape (batch, length)."""
-        number = (torch.rand(len(skill)) * self._num_conditions[skill.cpu()]).long()
-        chosen = self._conditions[skill, number.to(self._device)]
+        counts = self._bank.counts[contact]
+        number = (torch.rand(len(contact), device=self._device) * counts).long()
+        chosen = self._bank.descriptors[contact, number]
         return chosen + self.settings.descriptor_noise * chosen.std() * torch.randn_like(chosen)
 
     @torch.no_grad()
@@ -210,10 +208,6 @@ class Learner:
         pairs = zip(self.averaged.parameters(), self.algorithm.actor.parameters(), strict=True)
         for mean, value in pairs:
             mean.lerp_(value, 1.0 - kept)
-
-
-def _padded(descriptors: Tensor, count: int) -> Tensor:
-    return torch.cat([descriptors, descriptors[:1].expand(count - len(descriptors), -1)])
 
 
 def _annealed(progress: float) -> float:

@@ -19,6 +19,7 @@ from lerobot_neuraltouch.rl.replay import Segment
 from lerobot_neuraltouch.rl.teacher import ServoTeacher
 from lerobot_policy_neuraltouch.modeling_neuraltouch import NeuralTouchPolicy
 from lerobot_policy_neuraltouch.training.collect import SEED_STRIDE, make_env
+from lerobot_policy_neuraltouch.training.online.contacts import ContactBank
 from lerobot_policy_neuraltouch.training.online.settings import PlaySettings, Stage
 from lerobot_policy_neuraltouch.training.student import Student
 
@@ -64,6 +65,10 @@ class Slot:
     explores: bool = False
     text: str = ""
     """Text of the task that is wanted at present."""
+    contact: int = 0
+    """Number of the contact that is wanted at present."""
+    prompt: Tensor = field(default_factory=lambda: torch.zeros(0))
+    """Its descriptors, shape (length,)."""
     observation: Mapping[str, Any] = field(default_factory=dict)
     info: Mapping[str, Any] = field(default_factory=dict)
     steps: int = 0
@@ -89,6 +94,9 @@ class Player:
         assert isinstance(self._student.policy, NeuralTouchPolicy)
         self._policy = self._student.policy
         self._policy.explorer = self._explore
+        self._policy.prompter = self._prompt
+        skills = self._policy.skills.all()
+        self._bank = ContactBank(skills, self._policy.field, settings.beside, seed)
         self._head = GaussianHead(self._policy.config.hidden_size)
         self._skills = {task: i for i, task in enumerate(self._policy.skills.tasks)}
         self._teacher = ServoTeacher()
@@ -166,14 +174,31 @@ class Player:
             [*seed[:2], slot.episodes // self._settings.episodes_per_object]
         )
         options: dict[str, Any] = {"object_index": int(rng.integers(self._settings.num_objects))}
+        draws = np.random.default_rng(seed)
+        episode_seed = int(draws.integers(2**31))
+        self._want(slot, slot.task.text)
         if slot.perturbed:
             options["start_share"] = self._stage.start_share
-        episode_seed = int(np.random.default_rng(seed).integers(2**31))
+            options |= self._want_beside(slot, draws)
         slot.observation, slot.info = slot.env.reset(seed=episode_seed, options=options)
-        slot.text = slot.env.get_wrapper_attr("task_description")
         slot.explores = bool(self._rng.random() < self._settings.explore)
         slot.episodes += 1
         slot.steps, slot.frames = 0, []
+
+    def _want(self, slot: Slot, text: str) -> None:
+        """A skill's own contact is the wanted one."""
+        slot.text, slot.contact = text, self._skills[text]
+        slot.prompt = self._bank.descriptors[slot.contact, 0]
+
+    def _want_beside(self, slot: Slot, draws: np.random.Generator) -> dict[str, Any]:
+        """In some episodes want a contact beside the skill's own, shown on any of its objects; returns options of the reset."""
+        others = self._bank.beside(slot.contact)
+        if not others or draws.random() >= self._settings.beside_share:
+            return {}
+        slot.contact = int(draws.choice(others))
+        shown = int(draws.integers(int(self._bank.counts[slot.contact])))
+        slot.prompt = self._bank.descriptors[slot.contact, shown]
+        return {"contact_offset": self._bank.contacts[slot.contact].offset}
 
     def _step(self) -> None:
         slots = self._slots
@@ -229,14 +254,14 @@ class Player:
         frames, slot.frames = slot.frames, []
         if len(frames) > 1:
             self._deliver(slot, frames[:-1], frames[-1])
-        slot.text = text
+        self._want(slot, text)
 
     def _deliver(self, slot: Slot, frames: list[dict[str, Any]], last: dict[str, Any]) -> None:
         """Hand over the steps of a segment and the frame after them."""
         around = [*frames, last]
         self._segments.append(
             Segment(
-                self._skills[slot.text],
+                slot.contact,
                 np.stack([frame["left"] for frame in around]),
                 np.stack([frame["right"] for frame in around]),
                 np.stack([frame["state"] for frame in around]),
@@ -260,6 +285,9 @@ class Player:
     def _squash(self, slot: Slot, action: Array) -> Array:
         distance = torch.as_tensor(slot.observation["agent_pos"][6:7], dtype=torch.float64)
         return self._policy.scale.from_si(torch.as_tensor(action)[None], distance)[0].numpy()
+
+    def _prompt(self, rows: list[int]) -> Tensor:
+        return torch.stack([self._slots[i].prompt for i in rows])
 
     def _explore(self, output: RefinerOutput, rows: list[int]) -> Tensor:
         """The policy's own actions, or draws around them in the episodes that explore; remembers them."""

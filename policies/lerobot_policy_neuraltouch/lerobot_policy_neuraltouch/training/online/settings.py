@@ -37,6 +37,10 @@ class PlaySettings:
     """Number of different objects per task."""
     episodes_per_object: int = 4
     """Episodes in a row on one object, because making an object takes as long as thirty steps."""
+    beside: int = 24
+    """Contacts besides each skill's own, a little deeper or tilted, each with its own descriptor (`contacts`); an even number."""
+    beside_share: float = 0.3
+    """Share of the episodes from perturbed starts that want one of these."""
     randomisation: str = "nominal"
     """What of the hand is drawn anew per episode: none | nominal | wide."""
     noise: str = "nominal"
@@ -72,8 +76,11 @@ class PlaySettings:
             raise ValueError("envs_per_task and perception_envs_per_task must not both be 0.")
         if self.episodes_per_object < 1 or self.num_objects < 1:
             raise ValueError("episodes_per_object and num_objects must be at least 1.")
-        if not 0.0 <= self.explore <= 1.0:
-            raise ValueError(f"explore is a probability, got {self.explore}.")
+        for name in ("explore", "beside_share"):
+            if not 0.0 <= getattr(self, name) <= 1.0:
+                raise ValueError(f"{name} is a probability, got {getattr(self, name)}.")
+        if self.beside < 0 or self.beside % 2:
+            raise ValueError(f"beside must be an even number of at least 0, got {self.beside}.")
 
 
 def flaws_of_a_frame() -> TouchAugmentation:

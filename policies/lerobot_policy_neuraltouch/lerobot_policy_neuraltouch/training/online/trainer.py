@@ -25,6 +25,7 @@ from lerobot_policy_neuraltouch.checkpoint import assemble, save_checkpoint
 from lerobot_policy_neuraltouch.modeling_neuraltouch import NeuralTouchPolicy
 from lerobot_policy_neuraltouch.shipped import shipped_path
 from lerobot_policy_neuraltouch.training.collect import SEED_STRIDE, make_env
+from lerobot_policy_neuraltouch.training.online.contacts import ContactBank
 from lerobot_policy_neuraltouch.training.online.learner import Learner
 from lerobot_policy_neuraltouch.training.online.player import Ended, Experience
 from lerobot_policy_neuraltouch.training.online.rollout import make_rollout
@@ -78,7 +79,9 @@ class Trainer:
         self._check_skills()
         size = self.policy.config.tactile_size
         memory = Replay(config.capacity, size, self.folder / "memory")
-        self.learner = Learner(self.policy, memory, config.learn, config.seed)
+        skills = self.policy.skills.all()
+        bank = ContactBank(skills, self.policy.field, config.play.beside, config.seed)
+        self.learner = Learner(self.policy, memory, bank, config.learn, config.seed)
         self.counters: dict[str, float] = {
             "env_steps": 0,
             "wall_s": 0.0,

@@ -1,0 +1,125 @@
+"""The contacts that a refiner is trained on: those of the skills, and others beside them, each prompted by its own descriptor.
+
+A network that only ever sees one prompt per kind of contact may take it for a label. So some episodes want a contact a little deeper
+or tilted: the target moves, and with it the poses on the demonstrated objects at which the descriptor is taken.
+"""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from lerobot_neuraltouch import se3
+from lerobot_neuraltouch.features import EXCHANGEABLE_FINGERS
+from lerobot_neuraltouch.ndf.descriptor import pose_descriptor
+from lerobot_neuraltouch.ndf.encoder import Latent
+from lerobot_neuraltouch.ndf.network import DescriptorField
+from lerobot_neuraltouch.rl.symmetry import MIRROR
+from lerobot_policy_neuraltouch.skills import Skill
+
+Array = NDArray[np.float64]
+
+_DEPTH, _TILT = 2, 4
+"""Components of a twist in the target frame: along the approach, and about the closing direction."""
+REACH = {
+    "mug_rim": (0.002, float(np.deg2rad(15.0))),
+    "right_angle_handle": (0.003, 0.0),
+    "horizontal_handle": (0.003, 0.0),
+    "bottle_head": (0.0025, 0.0),
+    "bolt_head": (0.002, 0.0),
+}
+"""Largest depth [m] and tilt [rad] of contacts beside a feature's own. Fingers that may change sides leave no tilt: it would be another
+one from the other side. On a wall both are free anyway."""
+
+
+@dataclass(frozen=True)
+class Contact:
+    """One contact that can be wanted."""
+
+    skill: int
+    """Number of its skill."""
+    offset: Array
+    """Where it lies beside the skill's own: twist in the target frame [m, rad], shape (6,); zero for the own one."""
+    mirrored: int
+    """Number of the contact that it is in a mirror."""
+
+
+class ContactBank:
+    """Numbered contacts and their descriptors. The first ones are the skills' own, in the skills' order.
+
+    Args:
+        skills: Of the policy that is trained.
+        field: Its descriptor field.
+        beside: How many more contacts to draw for each skill whose feature leaves room for them; an even number.
+        seed: Of the draws; equal seeds give equal banks.
+    """
+
+    def __init__(self, skills: list[Skill], field: DescriptorField, beside: int, seed: int):
+        self.contacts = _draw(skills, beside, np.random.default_rng([seed, 13]))
+        most = max(len(skill.descriptors) for skill in skills)
+        counts = [len(skills[contact.skill].descriptors) for contact in self.contacts]
+        self.counts = torch.tensor(counts)
+        """Demonstrations that have descriptors of each contact, (num_contacts,)."""
+        self.descriptors = torch.stack(
+            [_padded(_descriptors(skills[c.skill], field, c.offset), most) for c in self.contacts]
+        )
+        """The user's demonstration first, (num_contacts, most demonstrations, length)."""
+        self.skill = torch.tensor([contact.skill for contact in self.contacts])
+        """Shape (num_contacts,)."""
+        self.mirrored = torch.tensor([contact.mirrored for contact in self.contacts])
+        """Shape (num_contacts,)."""
+        names = [skills[contact.skill].spec.feature for contact in self.contacts]
+        self.exchangeable = torch.tensor([name in EXCHANGEABLE_FINGERS for name in names])
+        """Whether fingers may change sides, (num_contacts,)."""
+
+    def beside(self, skill: int) -> list[int]:
+        """Numbers of the contacts beside a skill's own."""
+        return [
+            number
+            for number, contact in enumerate(self.contacts)
+            if contact.skill == skill and contact.offset.any()
+        ]
+
+    def to(self, device: str) -> "ContactBank":
+        """Move the tables."""
+        tables: dict[str, Any] = vars(self)
+        for name, table in tables.items():
+            if isinstance(table, Tensor):
+                setattr(self, name, table.to(device))
+        return self
+
+
+def _draw(skills: list[Skill], beside: int, rng: np.random.Generator) -> list[Contact]:
+    contacts = [Contact(number, np.zeros(6), number) for number in range(len(skills))]
+    for number, skill in enumerate(skills):
+        depth, tilt = REACH.get(skill.spec.feature, (0.0, 0.0))
+        for _ in range(beside // 2 if depth else 0):
+            here = len(contacts)
+            offset = np.zeros(6)
+            offset[_DEPTH], offset[_TILT] = rng.uniform(-depth, depth), rng.uniform(-tilt, tilt)
+            if tilt:
+                contacts.append(Contact(number, offset, here + 1))
+                contacts.append(Contact(number, offset * MIRROR, here))
+            else:
+                contacts.append(Contact(number, offset, here))
+                offset = np.zeros(6)
+                offset[_DEPTH] = rng.uniform(-depth, depth)
+                contacts.append(Contact(number, offset, here + 1))
+    return contacts
+
+
+@torch.no_grad()
+def _descriptors(skill: Skill, field: DescriptorField, offset: Array) -> Tensor:
+    """Of the contact at this offset on each demonstrated object, shape (num_demonstrations, length)."""
+    if not offset.any():
+        return skill.descriptors.flatten(1)
+    poses = skill.poses @ torch.as_tensor(se3.exp(offset)).to(skill.poses)
+    latent = Latent(skill.latents, skill.centres)
+    return pose_descriptor(field, latent, poses, skill.queries).flatten(1)
+
+
+def _padded(descriptors: Tensor, count: int) -> Tensor:
+    return torch.cat([descriptors, descriptors[:1].expand(count - len(descriptors), -1)])
