@@ -16,6 +16,8 @@ from lerobot_neuraltouch.objects.pose_curve import PoseCurve, spin_matrix
 
 DIRECTIONS = ("x", "y", "z", "rx", "ry", "rz")
 """Directions of the target frame: three translations, three rotations."""
+_CIRCLE_KNOTS = 13
+"""Of the circle that is left of a free spin; exact, because the twist between knots is constant."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,24 +122,33 @@ class ContactFeature:
     def moved(self, offset: np.ndarray) -> "ContactFeature":
         """A contact beside this one, with the same constraints: each ideal pose moved within its own frame.
 
+        What tilts a free spin's axis ends that freedom: of the spins, a circle of ideal poses is left.
+
         Args:
-            offset: Twist in the target frame [m, rad], shape (6,). Where spins are free it has to leave the spin's axis in place, and
-                where fingers may change sides it has to be the same for both sides.
+            offset: Twist in the target frame [m, rad], shape (6,).
 
         Raises:
-            ValueError: If it does not, or is not a finite twist.
+            ValueError: If it is not a finite twist, or takes a whole curve of poses off their spin's axis.
         """
         twist = np.asarray(offset, dtype=np.float64)
         if twist.shape != (6,) or not np.isfinite(twist).all():
             raise ValueError(f"An offset of a contact is a finite twist (6,), got {offset}.")
-        axis = 2 if self.free_spin is None and self.spin180 else self.free_spin
-        across = [] if axis is None else [i for i in range(6) if i % 3 != axis and twist[i] != 0.0]
-        if across:
+        axis = self.free_spin
+        off_axis = axis is not None and any(twist[i] != 0.0 for i in range(6) if i % 3 != axis)
+        if not off_axis or axis is None:
+            return replace(self, poses=self.poses @ se3.exp(twist))
+        if len(self.poses) > 1:
             raise ValueError(
-                f"Feature '{self.name}' may spin about {'xyz'[axis or 0]}: it can be moved along and about that axis only, got an offset "
-                f"in {', '.join(DIRECTIONS[i] for i in across)}."
+                f"Feature '{self.name}' may spin about {'xyz'[axis]} all along a curve: it can only be moved along and about that axis."
             )
-        return replace(self, poses=self.poses @ se3.exp(twist))
+        turns = np.linspace(0.0, 2.0 * math.pi, _CIRCLE_KNOTS)[:, None] * np.eye(6)[3 + axis]
+        return replace(
+            self,
+            poses=self.poses[0] @ se3.exp(turns) @ se3.exp(twist),
+            constrained=DIRECTIONS,
+            connected=True,
+            spin180=axis == 2,
+        )
 
     def nearest(self, T_object_tcp: np.ndarray) -> ContactError:
         """Find the ideal pose that minimises (|dp| / 1 mm)^2 + (angle / 2 deg)^2 and read the error there.

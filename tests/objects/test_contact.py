@@ -267,11 +267,29 @@ def test_a_contact_beside_is_ideal_where_it_lies(rim: ContactFeature) -> None:
     assert beside.constrained == rim.constrained
 
 
-def test_a_contact_that_may_spin_is_moved_along_its_axis_only(head: ContactFeature) -> None:
+def test_a_free_spin_stays_free_where_its_axis_stays(head: ContactFeature) -> None:
     deeper = head.moved(np.array([0.0, 0.0, 0.003, 0.0, 0.0, 0.0]))
-    assert_allclose(deeper.nearest(head.poses[0]).pos_error_m, 0.003, atol=1e-9)
-    for axis in (0, 1, 3, 4):
-        with pytest.raises(ValueError, match="may spin about z"):
-            head.moved(0.001 * np.eye(6)[axis])
+    assert deeper.free_spin == 2
+    assert_allclose(deeper.nearest(head.poses[0] @ about(2, 70.0)).pos_error_m, 0.003, atol=1e-9)
+
+
+def test_of_a_tilted_spin_a_circle_is_left(head: ContactFeature) -> None:
+    """20 deg of tilt, any turn about the bottle's axis, fingers either way; the hand's own spin counts from now on."""
+    tilt = np.array([0.0, 0.0, 0.002, 0.0, np.deg2rad(20.0), 0.0])
+    tilted = head.moved(tilt)
+    for turn in (-170.0, -31.0, 4.0, 95.0):
+        T = head.poses[0] @ about(2, turn) @ se3.exp(tilt)
+        for ideal in (T, T @ about(2, 180.0)):
+            error = tilted.nearest(ideal)
+            assert error.pos_error_m < 1e-6 and error.angle_rad < 1e-3
+        # A spin of the hand about its own, tilted axis is no turn about the bottle's: what is left is its tilt's share.
+        assert tilted.nearest(T @ about(2, 10.0)).angle_rad > np.deg2rad(2.0)
+    assert tilted.free_spin is None
+
+
+def test_an_offset_is_a_twist_and_a_spin_along_a_curve_has_to_stay() -> None:
+    mug = make_object_with("mug_wall", "train", 0)
+    with pytest.raises(ValueError, match="may spin about y all along a curve"):
+        mug.feature("mug_wall").moved(0.001 * np.eye(6)[0])
     with pytest.raises(ValueError, match="finite twist"):
-        head.moved(np.zeros(3))
+        mug.feature("mug_rim").moved(np.zeros(3))

@@ -246,7 +246,7 @@ def test_the_descriptor_of_no_offset_is_the_demonstrated_one() -> None:
     policy = NeuralTouchPolicy.from_pretrained(shipped_path())
     for skill in policy.skills.all():
         tiny = np.array([0.0, 0.0, 1e-7, 0.0, 0.0, 0.0])
-        own = skill.descriptors.flatten(1)
+        own = skill.descriptors[1:].flatten(1)
         again = contacts._descriptors(skill, policy.field, tiny)
         assert (again - own).abs().max() < 0.02 * own.abs().max()
 
@@ -266,6 +266,27 @@ def test_players_want_contacts_beside_the_skills_own(tmp_path: Path) -> None:
         np.testing.assert_allclose(wanted, own @ se3.exp(bank.contacts[slot.contact].offset))
     player.close()
     assert segments and {segment.contact for segment in segments} <= set(bank.beside(0))
+
+
+def test_where_the_fingers_have_no_room_beside_a_contact_its_own_is_wanted(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_checkpoint(tmp_path / "policy")
+    settings = PlaySettings(task="RefineMugRim", envs_per_task=1, num_objects=1, beside_share=1.0)
+    player = Player(tmp_path / "policy", settings, seed=0, worker=0)
+    env = player._slots[0].env.unwrapped
+    reset = type(env).reset
+
+    def narrow(self, *, seed=None, options=None):
+        if "contact_offset" in options:
+            raise RuntimeError("No perturbed start.")
+        return reset(self, seed=seed, options=options)
+
+    monkeypatch.setattr(type(env), "reset", narrow)
+    player.play(2, Stage())
+    assert player._slots[0].contact == 0
+    assert env.wanted is env.piece.feature
+    player.close()
 
 
 def test_a_mirrored_step_is_about_the_mirrored_contact() -> None:

@@ -25,14 +25,14 @@ Array = NDArray[np.float64]
 _DEPTH, _TILT = 2, 4
 """Components of a twist in the target frame: along the approach, and about the closing direction."""
 REACH = {
-    "mug_rim": (0.002, float(np.deg2rad(15.0))),
-    "right_angle_handle": (0.003, 0.0),
-    "horizontal_handle": (0.003, 0.0),
-    "bottle_head": (0.0025, 0.0),
+    "mug_rim": (0.002, float(np.deg2rad(30.0))),
+    "right_angle_handle": (0.003, float(np.deg2rad(30.0))),
+    "horizontal_handle": (0.003, float(np.deg2rad(30.0))),
+    "bottle_head": (0.0025, float(np.deg2rad(45.0))),
     "bolt_head": (0.002, 0.0),
 }
-"""Largest depth [m] and tilt [rad] of contacts beside a feature's own. Fingers that may change sides leave no tilt: it would be another
-one from the other side. On a wall both are free anyway."""
+"""Largest depth [m] and tilt [rad] of contacts beside a feature's own. On a wall both are free anyway; a hexagon that is tilted to
+one side is tilted to all of its six."""
 
 
 @dataclass(frozen=True)
@@ -59,13 +59,11 @@ class ContactBank:
 
     def __init__(self, skills: list[Skill], field: DescriptorField, beside: int, seed: int):
         self.contacts = _draw(skills, beside, np.random.default_rng([seed, 13]))
-        most = max(len(skill.descriptors) for skill in skills)
-        counts = [len(skills[contact.skill].descriptors) for contact in self.contacts]
-        self.counts = torch.tensor(counts)
+        shown = [_descriptors(skills[c.skill], field, c.offset) for c in self.contacts]
+        most = max(map(len, shown))
+        self.counts = torch.tensor([len(descriptors) for descriptors in shown])
         """Demonstrations that have descriptors of each contact, (num_contacts,)."""
-        self.descriptors = torch.stack(
-            [_padded(_descriptors(skills[c.skill], field, c.offset), most) for c in self.contacts]
-        )
+        self.descriptors = torch.stack([_padded(descriptors, most) for descriptors in shown])
         """The user's demonstration first, (num_contacts, most demonstrations, length)."""
         self.skill = torch.tensor([contact.skill for contact in self.contacts])
         """Shape (num_contacts,)."""
@@ -113,11 +111,16 @@ def _draw(skills: list[Skill], beside: int, rng: np.random.Generator) -> list[Co
 
 @torch.no_grad()
 def _descriptors(skill: Skill, field: DescriptorField, offset: Array) -> Tensor:
-    """Of the contact at this offset on each demonstrated object, shape (num_demonstrations, length)."""
+    """Of the contact at this offset on each demonstrated object, shape (num_demonstrations, length).
+
+    Offsets are meant in the feature's own frame. The user may have shown a grasp with the fingers changed over, so the objects that
+    were added to the skill are taken where there are any.
+    """
     if not offset.any():
         return skill.descriptors.flatten(1)
-    poses = skill.poses @ torch.as_tensor(se3.exp(offset)).to(skill.poses)
-    latent = Latent(skill.latents, skill.centres)
+    first = 1 if len(skill.poses) > 1 else 0
+    poses = skill.poses[first:] @ torch.as_tensor(se3.exp(offset)).to(skill.poses)
+    latent = Latent(skill.latents[first:], skill.centres[first:])
     return pose_descriptor(field, latent, poses, skill.queries).flatten(1)
 
 

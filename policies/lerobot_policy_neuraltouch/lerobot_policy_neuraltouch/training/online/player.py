@@ -1,5 +1,6 @@
 """One worker's environments, played by the policy that is being trained and labelled by the teacher."""
 
+import logging
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -22,6 +23,8 @@ from lerobot_policy_neuraltouch.training.collect import SEED_STRIDE, make_env
 from lerobot_policy_neuraltouch.training.online.contacts import ContactBank
 from lerobot_policy_neuraltouch.training.online.settings import PlaySettings, Stage
 from lerobot_policy_neuraltouch.training.student import Student
+
+logger = logging.getLogger(__name__)
 
 Array = NDArray[np.float64]
 Weights = Mapping[str, Mapping[str, Tensor]]
@@ -180,7 +183,14 @@ class Player:
         if slot.perturbed:
             options["start_share"] = self._stage.start_share
             options |= self._want_beside(slot, draws)
-        slot.observation, slot.info = slot.env.reset(seed=episode_seed, options=options)
+        try:
+            slot.observation, slot.info = slot.env.reset(seed=episode_seed, options=options)
+        except RuntimeError as error:
+            if options.pop("contact_offset", None) is None:
+                raise
+            logger.warning("%s Its own contact is wanted instead.", error)
+            self._want(slot, slot.task.text)
+            slot.observation, slot.info = slot.env.reset(seed=episode_seed, options=options)
         slot.explores = bool(self._rng.random() < self._settings.explore)
         slot.episodes += 1
         slot.steps, slot.frames = 0, []
