@@ -83,11 +83,14 @@ FEATURES = {
 }
 """Contact features and the category of objects that have them (the handle's, if their handle is of that style)."""
 
+HELD_OUT_FEATURES = {"handle_bar": "mug", "lid_from_side": "bottle"}
+"""Contact features that nothing of ours was ever trained on, and their objects: what a new skill from one demonstration has to do with."""
+
 NEIGHBOURS = {"mug_rim": ("mug_wall",), "mug_wall": ("mug_rim",)}
 """Contacts that the fingers reach from another one by moving along the part that they hold."""
 
 EXCHANGEABLE_FINGERS = frozenset(
-    {"right_angle_handle", "horizontal_handle", "bottle_head", "bolt_head"}
+    {"right_angle_handle", "horizontal_handle", "handle_bar", "bottle_head", "bolt_head"}
 )
 """Contacts at which a grasp turned by 180 degrees about tcp z, the fingers having changed sides, is as good."""
 
@@ -125,6 +128,21 @@ TASKS = {
 }
 """Tasks that end with a refined grasp, one for each contact feature."""
 
+HELD_OUT_TASKS = {
+    task.name: task
+    for task in (
+        Task("RefineHandleBar", "mug", "handle_bar", "Grasp the mug by the bar of its handle"),
+        Task(
+            "RefineLidFromSide",
+            "bottle",
+            "lid_from_side",
+            "Grasp the bottle by its lid from the side",
+        ),
+    )
+}
+"""The same for the held-out features."""
+REFINE_TASKS = TASKS | HELD_OUT_TASKS
+
 WHOLE_TASKS = {
     task.name: task
     for task in (
@@ -140,7 +158,7 @@ WHOLE_TASKS = {
 """Tasks that go on with the object in hand."""
 
 
-def get_task(name: str, among: Mapping[str, Task] = TASKS | WHOLE_TASKS) -> Task:
+def get_task(name: str, among: Mapping[str, Task] = REFINE_TASKS | WHOLE_TASKS) -> Task:
     """Look up a task by its name, in all or in some that it has to be among.
 
     Raises:
@@ -157,11 +175,11 @@ def task_of_feature(feature: str) -> Task:
     Raises:
         ValueError: If no task does; the message lists the features that exist.
     """
-    for task in TASKS.values():
+    for task in REFINE_TASKS.values():
         if task.feature == feature:
             return task
     raise ValueError(
-        f"Unknown feature '{feature}'. Available: {', '.join(sorted(t.feature for t in TASKS.values()))}."
+        f"Unknown feature '{feature}'. Available: {', '.join(sorted(t.feature for t in REFINE_TASKS.values()))}."
     )
 
 

@@ -89,7 +89,7 @@ def make_bottle(bottle: Bottle, name: str) -> ObjectModel:
             convex_slice(neck, NUM_PIECE_SIDES),
             convex_slice(lid, NUM_PIECE_SIDES),
         ),
-        features={"bottle_head": bottle_head(bottle)},
+        features={f.name: f for f in (bottle_head(bottle), lid_from_side(bottle))},
         mass_kg=float(
             np.clip(300.0 * mesh.volume, 0.05, 0.35)
         ),  # a hollow bottle, little left in it
@@ -101,13 +101,27 @@ def make_bottle(bottle: Bottle, name: str) -> ObjectModel:
 
 def bottle_head(bottle: Bottle) -> ContactFeature:
     """Pads on the lid's side, coming down the axis: origin on the axis, z down, any spin about it."""
-    height = bottle.height_m - min(bottle.lid_m / 2.0, HEAD_DEPTH_M)
     return ContactFeature(
         name="bottle_head",
-        poses=se3.transform(np.diag([1.0, -1.0, -1.0]), (0.0, 0.0, height))[None],
+        poses=se3.transform(np.diag([1.0, -1.0, -1.0]), (0.0, 0.0, _grasped_height(bottle)))[None],
         part_thickness_m=2.0 * bottle.lid_radius_m,
         constrained=("x", "y", "z", "rx", "ry"),
     )
+
+
+def lid_from_side(bottle: Bottle) -> ContactFeature:
+    """The same place, but coming from the side: x up, z horizontal through the axis, from anywhere around it."""
+    inwards = np.array([[0.0, 0.0, -1.0], [0.0, 1.0, 0.0], [1.0, 0.0, 0.0]])
+    return ContactFeature(
+        name="lid_from_side",
+        poses=se3.transform(inwards, (0.0, 0.0, _grasped_height(bottle)))[None],
+        part_thickness_m=2.0 * bottle.lid_radius_m,
+        constrained=("x", "y", "z", "ry", "rz"),
+    )
+
+
+def _grasped_height(bottle: Bottle) -> float:
+    return bottle.height_m - min(bottle.lid_m / 2.0, HEAD_DEPTH_M)
 
 
 def _profiles(bottle: Bottle) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

@@ -9,7 +9,7 @@ from itertools import count
 
 import numpy as np
 
-from lerobot_neuraltouch.features import FEATURES
+from lerobot_neuraltouch.features import FEATURES, HELD_OUT_FEATURES
 from lerobot_neuraltouch.objects.bolt import draw_bolt, make_bolt
 from lerobot_neuraltouch.objects.bottle import draw_bottle, make_bottle
 from lerobot_neuraltouch.objects.model import ObjectModel
@@ -62,9 +62,11 @@ def make_object_with(feature: str, split: str, index: int) -> ObjectModel:
     Raises:
         ValueError: If there is no such feature or split, no object of the split has it, or the index is negative.
     """
-    if feature not in FEATURES:
-        raise ValueError(f"Unknown feature '{feature}'. Available: {', '.join(FEATURES)}.")
-    category = FEATURES[feature]
+    known = FEATURES | HELD_OUT_FEATURES
+    if feature not in known:
+        raise ValueError(f"Unknown feature '{feature}'. Available: {', '.join(known)}.")
+    category = known[feature]
+    feature = "right_angle_handle" if feature == "handle_bar" else feature
     if feature not in ("right_angle_handle", "horizontal_handle"):
         return make_object(category, split, index)
     if not has_objects(feature, split):

@@ -162,7 +162,7 @@ def make_mug(mug: Mug, name: str) -> ObjectModel:
         category="mug",
         mesh=mesh,
         pieces=pieces,
-        features={f.name: f for f in (mug_rim(mug), mug_wall(mug), handle_contact(mug))},
+        features={feature.name: feature for feature in _contacts(mug)},
         mass_kg=float(np.clip(DENSITY * mesh.volume, 0.1, 0.4)),
         style=mug.handle.style,
         landmarks=_landmarks(mug),
@@ -192,6 +192,11 @@ def _corner(mug: Mug) -> np.ndarray:
     """Where the centre lines of upper and outer bar cross (x, z), shape (2,)."""
     z = mug.handle.middle_m + mug.handle.span_m / 2.0 - mug.handle.droop_m
     return np.array([mug.middle_radius(z) + mug.handle.reach_m, z])
+
+
+def _contacts(mug: Mug) -> list[ContactFeature]:
+    bar = [handle_bar(mug)] if mug.handle.style == "right_angle" else []
+    return [mug_rim(mug), mug_wall(mug), handle_contact(mug), *bar]
 
 
 def mug_rim(mug: Mug) -> ContactFeature:
@@ -256,6 +261,20 @@ def horizontal_handle(mug: Mug) -> ContactFeature:
     return ContactFeature(
         name="horizontal_handle",
         poses=_in_handle_plane(points, across * -np.sign(across[:, :1])),
+        part_thickness_m=mug.handle.width_m,
+        constrained=("y", "z", "rx", "ry", "rz"),
+        spin180=True,
+    )
+
+
+def handle_bar(mug: Mug) -> ContactFeature:
+    """In the middle of a right-angle handle's outer bar, z towards the mug, across the bar; free along it."""
+    path = _handle_line(mug)
+    upper, lower = path[len(path) // 2 - 1], path[len(path) // 2]
+    along = (lower - upper) / np.linalg.norm(lower - upper)
+    return ContactFeature(
+        name="handle_bar",
+        poses=_in_handle_plane(0.5 * (upper + lower)[None], np.array([[along[1], -along[0]]])),
         part_thickness_m=mug.handle.width_m,
         constrained=("y", "z", "rx", "ry", "rz"),
         spin180=True,

@@ -32,7 +32,7 @@ import yaml
 from scipy.spatial.transform import Rotation
 
 from lerobot_neuraltouch import se3
-from lerobot_neuraltouch.features import FEATURES, MAX_FINGER_DISTANCE
+from lerobot_neuraltouch.features import FEATURES, HELD_OUT_FEATURES, MAX_FINGER_DISTANCE
 from lerobot_neuraltouch.objects.catalogue import CATEGORIES
 from lerobot_neuraltouch.objects.contact import DIRECTIONS, ContactFeature
 from lerobot_neuraltouch.objects.convex import convex_pieces
@@ -217,7 +217,8 @@ def _check_contacts(
 def _read_features(
     data: object, category: str, path: Path, scale: float, T_object_mesh: np.ndarray
 ) -> dict[str, ContactFeature]:
-    names = sorted(name for name, its in FEATURES.items() if its == category)
+    known = FEATURES | HELD_OUT_FEATURES
+    names = sorted(name for name, its in known.items() if its == category)
     if not isinstance(data, Mapping) or not data:
         raise ValueError(f"'{path}': features must name at least one of {', '.join(names)}.")
     features = {}

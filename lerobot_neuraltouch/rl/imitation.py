@@ -29,7 +29,9 @@ class TouchAugmentation:
         batch = len(images)
         moved = self._move(images) if self.shift_px or self.yaw_rad else images
         gain = 1.0 + _uniform(images, batch, self.gain)[:, None, None, None]
-        noisy = moved * gain + self.noise * torch.randn_like(moved)
+        noisy = moved * gain
+        if self.noise:
+            noisy = noisy + self.noise * torch.randn_like(moved)
         alive = (torch.rand_like(moved) >= self.dead_pixels) & _disc(images)
         return (noisy * alive).clamp(0.0, 1.0)
 

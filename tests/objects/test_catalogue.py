@@ -130,6 +130,22 @@ def test_lid_and_mesh_agree() -> None:
         assert np.abs(signed_distance(model.mesh, sides)).max() < 0.00002
 
 
+@pytest.mark.parametrize("feature", ["handle_bar", "lid_from_side"])
+def test_held_out_contacts_and_meshes_agree(feature: str) -> None:
+    """Both pads' middles lie on the part's sides; what is approached lies ahead, across the direction that the hand comes from."""
+    for index in range(12):
+        model = make_object_with(feature, "test", index)
+        contact = model.feature(feature)
+        for _ in range(4):
+            T = contact.sample(np.random.default_rng(index))
+            sides = T[:3, 3] + 0.5 * contact.part_thickness_m * np.outer([-1, 1], T[:3, 1])
+            assert np.abs(signed_distance(model.mesh, sides)).max() < 0.0001
+            outside = T[:3, 3] - 0.03 * T[:3, 2]
+            assert signed_distance(model.mesh, outside[None])[0] > 0.003
+            assert T[:3, 2] @ T[:3, 3] < 1e-9  # towards the middle of the object
+            assert abs(T[2, 2]) < 0.5
+
+
 def test_fingers_fit_everywhere() -> None:
     """Room for a 16 mm finger inside the mug, and for both fingers beside the lid down to 18 mm below its top."""
     for index in range(100):
@@ -218,7 +234,7 @@ def test_handles_are_found_by_number() -> None:
         assert make_object_with("right_angle_handle", "val", n) is make_object("mug", "val", number)
     with pytest.raises(ValueError, match="right_angle_handle"):
         make_object_with("right_angle_handle", "ood", 0)
-    with pytest.raises(ValueError, match="Available: mug_rim"):
+    with pytest.raises(ValueError, match="Available: handle_bar, mug_rim"):
         make_object_with("spout", "val", 0)
 
 
@@ -292,5 +308,5 @@ def test_unknown_names_list_what_exists() -> None:
     with pytest.raises(ValueError, match="at least 0"):
         make_object("mug", "train", -1)
     model: ObjectModel = make_object("mug", "train", 0)
-    with pytest.raises(ValueError, match="no feature 'lid'. Available: mug_rim"):
+    with pytest.raises(ValueError, match="no feature 'lid'. Available: handle_bar, mug_rim"):
         model.feature("lid")

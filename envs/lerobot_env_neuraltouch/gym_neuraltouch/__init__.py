@@ -2,7 +2,7 @@
 
 import gymnasium
 
-from lerobot_neuraltouch.features import TASKS, WHOLE_TASKS
+from lerobot_neuraltouch.features import REFINE_TASKS, WHOLE_TASKS
 
 _MAKERS = {
     "Refine": "make_refine",
@@ -11,7 +11,7 @@ _MAKERS = {
     "LidOpening": "make_lid",
 }
 
-for _task in (*TASKS, *WHOLE_TASKS):
+for _task in (*REFINE_TASKS, *WHOLE_TASKS):
     for _part, _maker in _MAKERS.items():
         if _part in _task:
             gymnasium.register(

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from scipy.stats import binomtest
 from tqdm import tqdm
 
-from lerobot_neuraltouch.features import TASKS, WHOLE_TASKS, get_task
+from lerobot_neuraltouch.features import REFINE_TASKS, WHOLE_TASKS, get_task
 from lerobot_neuraltouch.report import write_report
 from lerobot_neuraltouch.rl.teacher import ServoTeacher
 
@@ -90,10 +90,10 @@ def measure_row(
 ) -> dict[str, Any]:
     """One row of the report."""
     setting = Setting(
-        method="teacher" if task in TASKS else method,
+        method="teacher" if task in REFINE_TASKS else method,
         task=task,
         robot=robot,
-        start="perturbed" if task in TASKS else config.start,
+        start="perturbed" if task in REFINE_TASKS else config.start,
         split=config.split,
         num_objects=config.num_objects,
     )

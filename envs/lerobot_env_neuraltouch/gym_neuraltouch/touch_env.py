@@ -114,7 +114,7 @@ class TouchEnv(gymnasium.Env):
     are at the skill's opening. In both cases the cloud is what the wrist camera saw from such a stand-off pose.
 
     ## Arguments
-    - `task`: name in `features.TASKS` or `features.WHOLE_TASKS`.
+    - `task`: name in `features.REFINE_TASKS` or `features.WHOLE_TASKS`.
     - `start`: `"perturbed"` or `"perception"`.
     - `split`: `"train"`, `"val"`, `"test"` or `"ood"`: the stream of shapes; `ood` has handles and shoulders that are in none of
       the others, and no right-angle handles.

@@ -46,7 +46,7 @@ class LatencyConfig:
     """Report."""
 
     def __post_init__(self) -> None:
-        features.get_task(self.task, features.TASKS)
+        features.get_task(self.task, features.REFINE_TASKS)
         if self.num_episodes < 1 or self.threads < 1:
             raise ValueError("num_episodes and threads must be at least 1.")
 
@@ -80,7 +80,7 @@ def run(config: LatencyConfig) -> list[dict[str, Any]]:
     torch.set_num_threads(config.threads)
     path = config.policy or str(shipped_path())
     student = Student(path, device=config.device)
-    task = features.get_task(config.task, features.TASKS)
+    task = features.get_task(config.task, features.REFINE_TASKS)
     env = make_env(task.name, start="perception", split="test", release=True)
     times: Times = defaultdict(list)
     played: list[Mapping[str, Any]] = []

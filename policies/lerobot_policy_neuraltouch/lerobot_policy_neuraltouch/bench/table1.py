@@ -31,7 +31,8 @@ class Table1Config:
     method: str = "ndf,neuraltouch"
     """Methods, comma-separated: ndf | rl_touch | no_memory | neuraltouch."""
     feature: str = ",".join(task.feature for task in features.TASKS.values())
-    """Contact features, comma-separated."""
+    """Contact features, comma-separated; those that no refiner was trained on, handle_bar and lid_from_side, need a policy with skills
+    for them."""
     num_episodes: int = 100
     """Episodes per method and feature."""
     start: str = "perturbed"
@@ -62,7 +63,7 @@ class Table1Config:
     def __post_init__(self) -> None:
         check_choice("method", self.methods, METHODS)
         check_choice(
-            "feature", self.feature_names, tuple(t.feature for t in features.TASKS.values())
+            "feature", self.feature_names, tuple(t.feature for t in features.REFINE_TASKS.values())
         )
         check_choice("start", [self.start], STARTS)
         if "rl_touch" in self.methods and self.rl_touch_policy is None:

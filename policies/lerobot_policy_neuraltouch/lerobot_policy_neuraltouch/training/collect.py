@@ -92,9 +92,9 @@ class CollectConfig:
             # Only a grasp has a teacher who can label what somebody else does.
             features.get_task(
                 name,
-                features.TASKS
+                features.REFINE_TASKS
                 if self.policy is not None
-                else features.TASKS | features.WHOLE_TASKS,
+                else features.REFINE_TASKS | features.WHOLE_TASKS,
             )
 
     @property

@@ -143,7 +143,7 @@ class Player:
         settings = self._settings
         starts = ["perturbed"] * settings.envs_per_task
         starts += ["perception"] * settings.perception_envs_per_task
-        tasks = [features.get_task(name, features.TASKS) for name in settings.task_names]
+        tasks = [features.get_task(name, features.REFINE_TASKS) for name in settings.task_names]
         wanted = [(task, {"start": start}) for task in tasks for start in starts]
         for first, *later in settings.routes:
             then = ",".join(task.feature for task in later)

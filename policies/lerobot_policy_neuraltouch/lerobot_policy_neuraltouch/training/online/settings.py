@@ -66,7 +66,7 @@ class PlaySettings:
     @property
     def texts(self) -> list[str]:
         """Texts of all tasks that are played."""
-        tasks = [features.get_task(name, features.TASKS) for name in self.task_names]
+        tasks = [features.get_task(name, features.REFINE_TASKS) for name in self.task_names]
         tasks += [task for route in self.routes for task in route]
         return list(dict.fromkeys(task.text for task in tasks))
 
@@ -86,9 +86,7 @@ class PlaySettings:
 def flaws_of_a_frame() -> TouchAugmentation:
     """A sensor's flaws stay the same for an episode, by which its steps could be told from all others and learned by heart: so each
     remembered step gets a few of its own, too small to move what is seen."""
-    return TouchAugmentation(
-        gain=0.03, shift_px=0.0, yaw_rad=0.0, noise=1.0 / 255.0, dead_pixels=0.01
-    )
+    return TouchAugmentation(gain=0.03, shift_px=0.0, yaw_rad=0.0, noise=0.0, dead_pixels=0.01)
 
 
 @dataclass(frozen=True)

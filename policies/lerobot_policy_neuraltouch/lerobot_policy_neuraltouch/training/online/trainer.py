@@ -205,7 +205,7 @@ class Trainer:
         row["updates"] = self.learner.updates
         scores, outcomes = [], []
         for name in config.play.task_names:
-            task = features.get_task(name, features.TASKS)
+            task = features.get_task(name, features.REFINE_TASKS)
             make = partial(make_env, name, start="perturbed", split="val")
             seeds = [config.seed * SEED_STRIDE + i for i in range(config.eval_episodes)]
             played = play(make, task, seeds, student, num_envs=config.eval_episodes)
