@@ -94,19 +94,21 @@ def _draw(skills: list[Skill], beside: int, rng: np.random.Generator) -> list[Co
     contacts = [Contact(number, np.zeros(6), number) for number in range(len(skills))]
     for number, skill in enumerate(skills):
         depth, tilt = REACH.get(skill.spec.feature, (0.0, 0.0))
-        for _ in range(beside // 2 if depth else 0):
-            here = len(contacts)
-            offset = np.zeros(6)
-            offset[_DEPTH], offset[_TILT] = rng.uniform(-depth, depth), rng.uniform(-tilt, tilt)
-            if tilt:
+        if tilt:  # in pairs: tilted to one side, a contact is in a mirror tilted to the other
+            for _ in range(beside // 2):
+                here, offset = len(contacts), _offset(rng, depth, tilt)
                 contacts.append(Contact(number, offset, here + 1))
                 contacts.append(Contact(number, offset * MIRROR, here))
-            else:
-                contacts.append(Contact(number, offset, here))
-                offset = np.zeros(6)
-                offset[_DEPTH] = rng.uniform(-depth, depth)
-                contacts.append(Contact(number, offset, here + 1))
+        elif depth:
+            for _ in range(beside):
+                contacts.append(Contact(number, _offset(rng, depth, tilt), len(contacts)))
     return contacts
+
+
+def _offset(rng: np.random.Generator, depth: float, tilt: float) -> Array:
+    offset = np.zeros(6)
+    offset[_DEPTH], offset[_TILT] = rng.uniform(-depth, depth), rng.uniform(-tilt, tilt)
+    return offset
 
 
 @torch.no_grad()
