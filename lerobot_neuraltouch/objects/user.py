@@ -44,6 +44,8 @@ DEFAULT_CONSTRAINED = {
     "mug_rim": ("y", "z", "rx", "ry", "rz"),
     "mug_wall": ("y", "rx", "rz"),
     "horizontal_handle": ("y", "z", "rx", "ry", "rz"),
+    "handle_bar": ("y", "z", "rx", "ry", "rz"),
+    "lid_from_side": ("x", "y", "z", "ry", "rz"),
     "bottle_head": ("x", "y", "z", "rx", "ry"),
     "bolt_head": ("x", "y", "z", "rx", "ry"),
 }
@@ -254,7 +256,7 @@ def _read_feature(
             constrained=tuple(constrained),
             connected=_yes_or_no(entry.get("connected", True), "connected", where),
             slide_m=_read_slide(entry.get("slide_m", (0.0, 0.0)), where),
-            spin180=_yes_or_no(entry.get("spin180", name.endswith("_handle")), "spin180", where),
+            spin180=_yes_or_no(entry.get("spin180", "handle" in name), "spin180", where),
         )
     except ValueError as error:
         raise ValueError(f"{where}: {error}" if where not in str(error) else str(error)) from error

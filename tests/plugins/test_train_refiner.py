@@ -237,6 +237,8 @@ def test_contacts_beside_a_skills_own_have_descriptors_of_their_own() -> None:
         np.testing.assert_allclose(twin.offset, contact.offset * MIRROR)
         assert twin.mirrored == number and twin.skill == contact.skill
         assert not torch.allclose(bank.descriptors[number], bank.descriptors[contact.skill])
+        assert not bank.exchangeable[number]  # both are tilted
+    assert bank.exchangeable[:3].tolist() == [False, False, True]
     again = ContactBank(skills, policy.field, beside=4, seed=0)
     torch.testing.assert_close(again.descriptors, bank.descriptors)
 

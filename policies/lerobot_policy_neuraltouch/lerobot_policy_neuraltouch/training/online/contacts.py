@@ -69,9 +69,15 @@ class ContactBank:
         """Shape (num_contacts,)."""
         self.mirrored = torch.tensor([contact.mirrored for contact in self.contacts])
         """Shape (num_contacts,)."""
-        names = [skills[contact.skill].spec.feature for contact in self.contacts]
-        self.exchangeable = torch.tensor([name in EXCHANGEABLE_FINGERS for name in names])
-        """Whether fingers may change sides, (num_contacts,)."""
+        self.exchangeable = torch.tensor(
+            [
+                skills[contact.skill].spec.feature in EXCHANGEABLE_FINGERS
+                and not contact.offset[_TILT]
+                for contact in self.contacts
+            ]
+        )
+        """Whether fingers may change sides without that touch could tell, (num_contacts,): not at a tilted contact, where a bar that
+        the one hand feels tilted to one side the other feels tilted to the other."""
 
     def beside(self, skill: int) -> list[int]:
         """Numbers of the contacts beside a skill's own."""
