@@ -20,11 +20,11 @@ from lerobot_neuraltouch.rl.teacher import ServoTeacher
 
 from .arm_scene import ROBOTS
 from .episode_log import EpisodeLog, Outcome, Setting
+from .options import STARTS
 from .oracle import Hand
 from .oracle_plans import oracle
 from .oracle_replay import demonstrate, replayed
 from .refine_env import RefineEnv
-from .touch_env import STARTS
 from .whole_env import WholeEnv
 
 Array = NDArray[np.float64]

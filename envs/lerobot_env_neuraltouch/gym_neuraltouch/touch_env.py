@@ -17,7 +17,6 @@ from lerobot_neuraltouch.features import (
     ACTION_HIGH,
     ACTION_LOW,
     CONTROL_HZ,
-    NUM_CLOUD_POINTS,
     TACTILE_SIZE,
     Task,
     check_action,
@@ -32,6 +31,8 @@ from lerobot_neuraltouch.tactile.image import MIN_SIZE
 from . import perception
 from .arm_scene import ROBOTS
 from .gripper import TOUCH_PRESS_M
+from .observing import observation_space, three_channels
+from .options import STARTS, check_choice, check_least, check_reset_options
 from .randomisation import RANDOMISATIONS, Randomisation
 from .scene import GripperConfig
 from .starts import PerturbationConfig, draw_perturbed_start
@@ -42,8 +43,6 @@ Array = NDArray[np.float64]
 CALM_LINEAR_SPEED = 0.0005
 CALM_ANGULAR_SPEED = float(np.deg2rad(0.25))
 """A commanded twist below these speeds stands still [m/s, rad/s]."""
-STARTS = ("perturbed", "perception")
-RESET_OPTIONS = ("object_index", "start_share", "contact_offset")
 NUM_OBJECTS = 64
 """Default size of the pool that episodes draw from."""
 _MAX_PLACES = 100
@@ -188,20 +187,20 @@ class TouchEnv(gymnasium.Env):
         robot: str = "gripper",
         render_mode: str | None = None,
     ) -> None:
-        _check_choice("start", start, STARTS)
-        _check_choice("split", split, SPLITS)
-        _check_choice("noise", noise, ("nominal", "off"))
-        _check_choice("calibration", calibration, tuple(perception.CALIBRATIONS))
-        _check_choice("robot", robot, ROBOTS)
-        _check_choice("gray_map", gray_map, tuple(GRAY_MAPS))
+        check_choice("start", start, STARTS)
+        check_choice("split", split, SPLITS)
+        check_choice("noise", noise, ("nominal", "off"))
+        check_choice("calibration", calibration, tuple(perception.CALIBRATIONS))
+        check_choice("robot", robot, ROBOTS)
+        check_choice("gray_map", gray_map, tuple(GRAY_MAPS))
         if finger is not None:
-            _check_choice("finger", finger, tuple(FINGERS))
+            check_choice("finger", finger, tuple(FINGERS))
         if not isinstance(randomisation, Randomisation):
-            _check_choice("randomisation", randomisation, tuple(RANDOMISATIONS))
+            check_choice("randomisation", randomisation, tuple(RANDOMISATIONS))
             randomisation = RANDOMISATIONS[randomisation]
-        _check_least("image_size", image_size, MIN_SIZE)
-        _check_least("num_objects", NUM_OBJECTS if num_objects is None else num_objects, 1)
-        _check_choice("render_mode", render_mode, (None, *self.metadata["render_modes"]))
+        check_least("image_size", image_size, MIN_SIZE)
+        check_least("num_objects", NUM_OBJECTS if num_objects is None else num_objects, 1)
+        check_choice("render_mode", render_mode, (None, *self.metadata["render_modes"]))
         self.task = get_task(task)
         self.task_description = self._first_text = task_text or self.task.text
         self.config = config
@@ -213,7 +212,7 @@ class TouchEnv(gymnasium.Env):
         self.gray_map, self.randomisation = GRAY_MAPS[gray_map], randomisation
         self.touch_noise = TouchNoise.nominal() if noise == "nominal" else TouchNoise()
         self.action_space = gymnasium.spaces.Box(ACTION_LOW, ACTION_HIGH, dtype=np.float32)
-        self.observation_space = _observation_space(image_size)
+        self.observation_space = observation_space(image_size)
         self._workpiece = lru_cache(maxsize=_CACHED_OBJECTS)(self._build_workpiece)
         self._renderer = None
 
@@ -256,7 +255,7 @@ class TouchEnv(gymnasium.Env):
         """Begin an episode; `options` may hold what the class says."""
         super().reset(seed=seed)
         options = options or {}
-        _check_options(options, self.start)
+        check_reset_options(options, self.start)
         self._object_index = self._draw_object(options)
         self.piece = self._workpiece(self._object_index)
         self.wanted, self.task_description = self.piece.feature, self._first_text
@@ -419,7 +418,7 @@ class TouchEnv(gymnasium.Env):
         piece = self.piece
         gray = piece.picture(self._T_object_tcp)
         self._frames.append(self._episode_noise.disturb(gray, self.np_random))
-        left, right = _three_channels(self._frames[0])
+        left, right = three_channels(self._frames[0])
         state = np.empty(7, dtype=np.float32)
         state[:3] = self._T_base_tcp[:3, 3]
         state[3:6] = rotation_vector(self._T_base_tcp)
@@ -465,45 +464,3 @@ def is_calm(action: Array) -> bool:
     """Whether a commanded twist stands still."""
     slow = np.linalg.norm(action[:3]) < CALM_LINEAR_SPEED
     return bool(slow and np.linalg.norm(action[3:6]) < CALM_ANGULAR_SPEED)
-
-
-def _three_channels(gray: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """Equal channels, shape (..., 3); `np.repeat` takes twice as long."""
-    colour = np.empty((*gray.shape, 3), dtype=np.uint8)
-    for channel in range(3):
-        colour[..., channel] = gray
-    return colour
-
-
-def _observation_space(size: int) -> gymnasium.spaces.Dict:
-    box = gymnasium.spaces.Box
-    picture = box(0, 255, (size, size, 3), np.uint8)
-    return gymnasium.spaces.Dict(
-        {
-            "pixels": gymnasium.spaces.Dict({"tactile_left": picture, "tactile_right": picture}),
-            "agent_pos": box(-np.inf, np.inf, (7,), np.float32),
-            "point_cloud": box(-np.inf, np.inf, (NUM_CLOUD_POINTS, 3), np.float32),
-            "phase": box(0, 2, (1,), np.float32),
-        }
-    )
-
-
-def _check_options(options: dict[str, Any], start: str) -> None:
-    unknown = set(options) - set(RESET_OPTIONS)
-    if unknown:
-        raise ValueError(
-            f"Unknown reset option '{min(unknown)}'. Available: {', '.join(RESET_OPTIONS)}."
-        )
-    for name in ("start_share", "contact_offset"):
-        if name in options and start != "perturbed":
-            raise ValueError(f"{name} is for start='perturbed', not for '{start}'.")
-
-
-def _check_choice(name: str, value: object, choices: tuple[object, ...]) -> None:
-    if value not in choices:
-        raise ValueError(f"Unknown {name} '{value}'. Available: {', '.join(map(str, choices))}.")
-
-
-def _check_least(name: str, value: int, least: int) -> None:
-    if value < least:
-        raise ValueError(f"{name} must be at least {least}, got {value}.")

@@ -1,0 +1,42 @@
+"""Checks of what an environment is made and reset with: each names what there is."""
+
+from typing import Any
+
+STARTS = ("perturbed", "perception")
+RESET_OPTIONS = ("object_index", "start_share", "contact_offset")
+
+
+def check_reset_options(options: dict[str, Any], start: str) -> None:
+    """Refuse options of `reset` that do not exist, or not for this start.
+
+    Raises:
+        ValueError: With those that exist.
+    """
+    unknown = set(options) - set(RESET_OPTIONS)
+    if unknown:
+        raise ValueError(
+            f"Unknown reset option '{min(unknown)}'. Available: {', '.join(RESET_OPTIONS)}."
+        )
+    for name in ("start_share", "contact_offset"):
+        if name in options and start != "perturbed":
+            raise ValueError(f"{name} is for start='perturbed', not for '{start}'.")
+
+
+def check_choice(name: str, value: object, choices: tuple[object, ...]) -> None:
+    """Refuse a value that is none of the choices.
+
+    Raises:
+        ValueError: With the choices.
+    """
+    if value not in choices:
+        raise ValueError(f"Unknown {name} '{value}'. Available: {', '.join(map(str, choices))}.")
+
+
+def check_least(name: str, value: int, least: int) -> None:
+    """Refuse a number below `least`.
+
+    Raises:
+        ValueError: With the number.
+    """
+    if value < least:
+        raise ValueError(f"{name} must be at least {least}, got {value}.")
