@@ -25,8 +25,8 @@ SMALL = (
         "bench oracle --num-episodes=1 --robots=gripper --tasks=PickPlaceMugRim",
     ),
     (
-        r"--env-steps=\d+",
-        "--env-steps=60 --chunk=5 --play.envs-per-task=1 --play.num-objects=1 --eval-every=60 --eval-episodes=1",
+        r"--config_path=configs/train_refiner.yaml",
+        f"--config_path={ROOT}/configs/train_refiner.yaml --env-steps=60 --chunk=5 --play.envs-per-task=1 --play.num-objects=1 --eval-every=60 --eval-episodes=1",
     ),
     (r"bench table2", "bench table2 --task=PickPlaceMugRim --robot=gripper"),
     (r"bench physics", "bench physics --fingers=dome --episodes=1"),

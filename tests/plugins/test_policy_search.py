@@ -91,7 +91,13 @@ def test_a_search_that_finds_nothing_is_given_up() -> None:
 
 @pytest.mark.parametrize(
     ("setting", "value"),
-    [("found_m", 0.002), ("distance_m", 0.05), ("speed", 0.02), ("max_searches", -1)],
+    [
+        ("found_m", 0.002),
+        ("lost_rad", 0.0),
+        ("distance_m", 0.05),
+        ("speed", 0.02),
+        ("max_searches", -1),
+    ],
 )
 def test_settings_that_mean_nothing_are_refused(setting: str, value: float) -> None:
     with pytest.raises(ValueError, match=f"search.{setting}"):
