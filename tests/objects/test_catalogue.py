@@ -234,7 +234,7 @@ def test_handles_are_found_by_number() -> None:
         assert make_object_with("right_angle_handle", "val", n) is make_object("mug", "val", number)
     with pytest.raises(ValueError, match="right_angle_handle"):
         make_object_with("right_angle_handle", "ood", 0)
-    with pytest.raises(ValueError, match="Available: handle_bar, mug_rim"):
+    with pytest.raises(ValueError, match="Available: mug_rim"):
         make_object_with("spout", "val", 0)
 
 

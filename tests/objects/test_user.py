@@ -92,8 +92,8 @@ def test_pieces_of_a_solid_leave_its_hole_free(ring: ObjectModel) -> None:
     ("changes", "message"),
     [
         ({"category": "cup"}, "unknown category 'cup'. Available: mug, bottle"),
-        ({"features": {"lid": {}}}, "unknown feature 'lid' of a mug. Available: horizontal_handle, mug_rim"),
-        ({"features": {}}, "at least one of horizontal_handle, mug_rim"),
+        ({"features": {"lid": {}}}, "unknown feature 'lid' of a mug. Available: handle_bar, horizontal_handle, mug_rim"),
+        ({"features": {}}, "at least one of handle_bar, horizontal_handle, mug_rim"),
         ({"features": {"mug_rim": {"poses": [RIM_POSE]}}}, "missing part_thickness_m"),
         ({"features": {"mug_rim": {"poses": [[1, 2]], "part_thickness_m": 0.004}}}, "6 finite numbers"),
         ({"features": {"mug_rim": {"poses": [], "part_thickness_m": 0.004}}}, "at least one pose"),
