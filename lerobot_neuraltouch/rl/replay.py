@@ -204,6 +204,10 @@ class Replay:
         self._folder.mkdir(parents=True, exist_ok=True)
         path = self._folder / f"{name}.npy"
         if not path.exists():
+            if (self._folder / "ring.json").exists():
+                raise ValueError(
+                    f"{self._folder} holds a memory without {path.name}: it is of another version. Begin anew in another folder."
+                )
             return np.lib.format.open_memmap(path, "w+", np.dtype(dtype), shape)
         found = np.lib.format.open_memmap(path, "r+")
         if found.shape != shape or found.dtype != dtype:

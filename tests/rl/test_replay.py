@@ -104,6 +104,15 @@ def test_a_memory_in_a_folder_is_taken_up_again(tmp_path: Path) -> None:
     assert set(steps.contact.tolist()) == {1, 2}
 
 
+def test_a_folder_that_lacks_an_array_is_refused(tmp_path: Path) -> None:
+    memory = Replay(64, SIZE, tmp_path)
+    memory.add(segment(1, 5))
+    memory.flush()
+    (tmp_path / "contact.npy").unlink()
+    with pytest.raises(ValueError, match=r"without contact\.npy: it is of another version"):
+        Replay(64, SIZE, tmp_path)
+
+
 def test_a_folder_of_another_size_is_refused(tmp_path: Path) -> None:
     Replay(32, SIZE, tmp_path)
     with pytest.raises(ValueError, match="needs another folder"):

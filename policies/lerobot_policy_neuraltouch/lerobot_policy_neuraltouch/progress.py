@@ -30,7 +30,7 @@ APPROACH = np.array([0.0, 0.0, 1.0])
 class Progress:
     """Looks back over the last `WINDOW` control steps of one fine phase."""
 
-    _feels: deque[Feel] = field(default_factory=lambda: deque(maxlen=WINDOW + 1), init=False)
+    _feels: deque[Feel] = field(default_factory=lambda: deque(maxlen=WINDOW), init=False)
     _sent: deque[Array] = field(default_factory=lambda: deque(maxlen=WINDOW), init=False)
     """Displacements that were asked for, in base [m]."""
 

@@ -5,12 +5,11 @@ or tilted: the target moves, and with it the poses on the demonstrated objects a
 """
 
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor
+from torch import Tensor, nn
 
 from lerobot_neuraltouch import se3
 from lerobot_neuraltouch.features import EXCHANGEABLE_FINGERS
@@ -47,7 +46,7 @@ class Contact:
     """Number of the contact that it is in a mirror."""
 
 
-class ContactBank:
+class ContactBank(nn.Module):
     """Numbered contacts and their descriptors. The first ones are the skills' own, in the skills' order.
 
     Args:
@@ -57,27 +56,32 @@ class ContactBank:
         seed: Of the draws; equal seeds give equal banks.
     """
 
+    counts: Tensor
+    """Demonstrations that have descriptors of each contact, (num_contacts,)."""
+    descriptors: Tensor
+    """The user's demonstration first, (num_contacts, most demonstrations, length)."""
+    skill: Tensor
+    """Shape (num_contacts,)."""
+    mirrored: Tensor
+    """Shape (num_contacts,)."""
+    exchangeable: Tensor
+    """Whether fingers may change sides without that touch could tell, (num_contacts,): not at a tilted contact, where a bar that
+    the one hand feels tilted to one side the other feels tilted to the other."""
+
     def __init__(self, skills: list[Skill], field: DescriptorField, beside: int, seed: int):
+        super().__init__()
         self.contacts = _draw(skills, beside, np.random.default_rng([seed, 13]))
         shown = [_descriptors(skills[c.skill], field, c.offset) for c in self.contacts]
         most = max(map(len, shown))
-        self.counts = torch.tensor([len(descriptors) for descriptors in shown])
-        """Demonstrations that have descriptors of each contact, (num_contacts,)."""
-        self.descriptors = torch.stack([_padded(descriptors, most) for descriptors in shown])
-        """The user's demonstration first, (num_contacts, most demonstrations, length)."""
-        self.skill = torch.tensor([contact.skill for contact in self.contacts])
-        """Shape (num_contacts,)."""
-        self.mirrored = torch.tensor([contact.mirrored for contact in self.contacts])
-        """Shape (num_contacts,)."""
-        self.exchangeable = torch.tensor(
-            [
-                skills[contact.skill].spec.feature in EXCHANGEABLE_FINGERS
-                and not contact.offset[_TILT]
-                for contact in self.contacts
-            ]
-        )
-        """Whether fingers may change sides without that touch could tell, (num_contacts,): not at a tilted contact, where a bar that
-        the one hand feels tilted to one side the other feels tilted to the other."""
+        exchangeable = [
+            skills[c.skill].spec.feature in EXCHANGEABLE_FINGERS and not c.offset[_TILT]
+            for c in self.contacts
+        ]
+        self.register_buffer("counts", torch.tensor([len(descriptors) for descriptors in shown]))
+        self.register_buffer("descriptors", torch.stack([_padded(d, most) for d in shown]))
+        self.register_buffer("skill", torch.tensor([c.skill for c in self.contacts]))
+        self.register_buffer("mirrored", torch.tensor([c.mirrored for c in self.contacts]))
+        self.register_buffer("exchangeable", torch.tensor(exchangeable))
 
     def beside(self, skill: int) -> list[int]:
         """Numbers of the contacts beside a skill's own."""
@@ -86,14 +90,6 @@ class ContactBank:
             for number, contact in enumerate(self.contacts)
             if contact.skill == skill and contact.offset.any()
         ]
-
-    def to(self, device: str) -> "ContactBank":
-        """Move the tables."""
-        tables: dict[str, Any] = vars(self)
-        for name, table in tables.items():
-            if isinstance(table, Tensor):
-                setattr(self, name, table.to(device))
-        return self
 
 
 def _draw(skills: list[Skill], beside: int, rng: np.random.Generator) -> list[Contact]:

@@ -19,7 +19,7 @@ from lerobot_neuraltouch.rl.replay import Frames, Replay
 from lerobot_neuraltouch.rl.symmetry import Symmetry
 from lerobot_policy_neuraltouch.modeling_neuraltouch import NeuralTouchPolicy
 from lerobot_policy_neuraltouch.training.online.contacts import ContactBank
-from lerobot_policy_neuraltouch.training.online.player import Weights
+from lerobot_policy_neuraltouch.training.online.experience import Weights
 from lerobot_policy_neuraltouch.training.online.sac import Observation, RefinerSAC
 from lerobot_policy_neuraltouch.training.online.settings import LearnSettings
 

@@ -21,36 +21,13 @@ from lerobot_neuraltouch.rl.teacher import ServoTeacher
 from lerobot_policy_neuraltouch.modeling_neuraltouch import NeuralTouchPolicy
 from lerobot_policy_neuraltouch.training.collect import SEED_STRIDE, make_env
 from lerobot_policy_neuraltouch.training.online.contacts import ContactBank
+from lerobot_policy_neuraltouch.training.online.experience import Ended, Experience, Weights
 from lerobot_policy_neuraltouch.training.online.settings import PlaySettings, Stage
 from lerobot_policy_neuraltouch.training.student import Student
 
 logger = logging.getLogger(__name__)
 
 Array = NDArray[np.float64]
-Weights = Mapping[str, Mapping[str, Tensor]]
-"""State dicts of the "refiner" and the Gaussian "head"."""
-
-
-@dataclass(frozen=True)
-class Ended:
-    """How one episode ended."""
-
-    task: str
-    success: bool
-    pos_error_m: float
-    steps: int
-    max_force_n: float
-    """Largest force on one finger [N]."""
-
-
-@dataclass(frozen=True)
-class Experience:
-    """What a worker delivers."""
-
-    segments: list[Segment]
-    ended: list[Ended]
-    env_steps: int
-    """Control steps simulated, the way in included."""
 
 
 @dataclass

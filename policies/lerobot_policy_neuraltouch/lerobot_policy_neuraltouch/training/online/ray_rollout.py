@@ -4,7 +4,8 @@ import importlib
 from pathlib import Path
 from typing import Any
 
-from lerobot_policy_neuraltouch.training.online.player import Experience, Player, Weights
+from lerobot_policy_neuraltouch.training.online.experience import Experience, Weights
+from lerobot_policy_neuraltouch.training.online.player import Player
 from lerobot_policy_neuraltouch.training.online.rollout import Rollout
 from lerobot_policy_neuraltouch.training.online.settings import Stage, TrainRefinerConfig
 

@@ -8,7 +8,8 @@ from typing import Any
 
 import torch
 
-from lerobot_policy_neuraltouch.training.online.player import Experience, Player, Weights
+from lerobot_policy_neuraltouch.training.online.experience import Experience, Weights
+from lerobot_policy_neuraltouch.training.online.player import Player
 from lerobot_policy_neuraltouch.training.online.settings import (
     PlaySettings,
     Stage,

@@ -26,8 +26,8 @@ from lerobot_policy_neuraltouch.modeling_neuraltouch import NeuralTouchPolicy
 from lerobot_policy_neuraltouch.shipped import shipped_path
 from lerobot_policy_neuraltouch.training.collect import SEED_STRIDE, make_env
 from lerobot_policy_neuraltouch.training.online.contacts import ContactBank
+from lerobot_policy_neuraltouch.training.online.experience import Ended, Experience
 from lerobot_policy_neuraltouch.training.online.learner import Learner
-from lerobot_policy_neuraltouch.training.online.player import Ended, Experience
 from lerobot_policy_neuraltouch.training.online.rollout import make_rollout
 from lerobot_policy_neuraltouch.training.online.settings import (
     NetworkSettings,
