@@ -56,6 +56,8 @@ class ContactFeature:
     """How far an ideal pose may move along its own z axis, before any spin [m]."""
     spin180: bool = False
     """Whether a pose turned by 180 degrees about tcp z (fingers exchanged) is as good."""
+    drawn_spin_rad: float = math.pi
+    """Free spins are drawn within so much of the knots' own: every spin is ideal, but a hand may not come in with each [rad]."""
 
     def __post_init__(self) -> None:
         poses = np.asarray(self.poses, dtype=np.float64)
@@ -83,6 +85,10 @@ class ContactFeature:
         if not self.slide_m[0] <= 0.0 <= self.slide_m[1]:
             raise ValueError(
                 f"Feature '{self.name}': slide_m must be a range around 0, got {self.slide_m}."
+            )
+        if not 0.0 <= self.drawn_spin_rad <= math.pi:
+            raise ValueError(
+                f"Feature '{self.name}': drawn_spin_rad must lie in [0, pi], got {self.drawn_spin_rad}."
             )
         if not 0.0 < self.part_thickness_m < np.inf:
             raise ValueError(
@@ -185,7 +191,7 @@ class ContactFeature:
         return wanted - moved
 
     def sample(self, rng: np.random.Generator, share: float = 1.0) -> np.ndarray:
-        """Draw an ideal tcp pose in the object frame, shape (4, 4): uniform along the curve and over the free spin.
+        """Draw an ideal tcp pose in the object frame, shape (4, 4): uniform along the curve and over the free spin, within `drawn_spin_rad`.
 
         Args:
             rng: Source of the draw.
@@ -198,7 +204,7 @@ class ContactFeature:
                 :3, 2
             ]
         if self.free_spin is not None:
-            angle = rng.uniform(-math.pi, math.pi)
+            angle = rng.uniform(-self.drawn_spin_rad, self.drawn_spin_rad)
             T[:3, :3] = T[:3, :3] @ spin_matrix(self.free_spin, math.cos(angle), math.sin(angle))
         return T
 

@@ -36,6 +36,8 @@ WALL_MARGIN_M = 0.013
 """The ideal wall contact keeps this far from rim and floor: a pad's radius and 3 mm."""
 FINGER_REACH_M = 0.085
 """The ideal wall contact is no deeper below the rim, or the palm would meet it."""
+WALL_SPIN_RAD = float(np.deg2rad(20.0))
+"""A hand that is turned further about the wall's normal, half way down, meets rim or wall with a finger or the palm."""
 HANDLE_SLIDE_M = 0.008
 """The ideal contact at a loop's outermost point may lie this far along its centre line."""
 ROUND_SHARE = 1.0 / 3.0
@@ -216,7 +218,8 @@ def mug_rim(mug: Mug) -> ContactFeature:
 def mug_wall(mug: Mug) -> ContactFeature:
     """The wall between the pads, the left one inside, clear of rim and floor and of the rounding between wall and floor.
 
-    Target frame as at the rim. Free around the wall (as at the rim), up and down, and any spin about the wall's normal.
+    Target frame as at the rim. Free around the wall (as at the rim), up and down, and any spin about the wall's normal; drawn are the
+    spins at which a whole hand comes in over the rim.
     """
     high = mug.height_m - WALL_MARGIN_M
     low = max(mug.straight_m + WALL_MARGIN_M, mug.height_m - FINGER_REACH_M)
@@ -227,6 +230,7 @@ def mug_wall(mug: Mug) -> ContactFeature:
         part_thickness_m=mug.wall_m,
         constrained=("y", "rx", "rz"),
         slide_m=(-half, half),
+        drawn_spin_rad=WALL_SPIN_RAD,
     )
 
 

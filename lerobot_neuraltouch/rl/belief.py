@@ -15,13 +15,20 @@ from lerobot_neuraltouch import se3
 
 Array = NDArray[np.float64]
 
+LEVER_M = 0.01
+"""A turn moves what is felt by the pad's radius times its angle [m]."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class BeliefConfig:
     """Noise of the filter. Chosen on validation objects."""
 
     correlation_steps: float = 2.0
-    """Estimates in a row that tell as much as one with independent errors."""
+    """Estimates in a row that tell as much as one with independent errors, while the hand moves by `correlation_m` a step or more;"""
+    correlation_m: float = 0.0005
+    """with less motion, what is felt is the same once more, and so are the errors: it counts for less in proportion [m],"""
+    least_news: float = 0.1
+    """but for this share at least, as the noise is new."""
     drift_m: float = 0.0001
     """What the target is thought to move by per step, so that old estimates fade [m]."""
     drift_rad: float = float(np.deg2rad(0.2))
@@ -61,12 +68,18 @@ class TargetBelief:
         self._prior = np.repeat([config.prior_m, config.prior_rad], 3)
         self._least = np.repeat([config.least_sigma_m, config.least_sigma_rad], 3)
         self._T_base_target: Array | None = None
+        self._T_base_tcp = np.eye(4)
         self._P = np.zeros((6, 6))
 
     @property
     def sigma(self) -> Array:
         """Standard deviations of the target's pose [m, rad], shape (6,)."""
         return np.sqrt(np.diag(self._P))
+
+    @property
+    def expected_error(self) -> Array:
+        """Expected absolute error of each component of the believed twist [m, rad], shape (6,)."""
+        return self.sigma / self.config.sigma_per_error
 
     def doubt(self, axis: int, sigma: float) -> None:
         """Take back what was believed along an axis of the target's frame: at least this standard deviation [m or rad]."""
@@ -87,6 +100,7 @@ class TargetBelief:
         sigma = self._without_prior(np.maximum(config.sigma_per_error * error, self._least))
         far = np.abs(estimate) >= config.far * self._reach
         if self._T_base_target is None:
+            self._T_base_tcp = T_base_tcp
             self._P = np.diag(np.maximum(sigma, 0.4 * far * self._reach) ** 2)
             self._P *= config.correlation_steps
             self._T_base_target = T_base_tcp @ se3.exp(estimate)
@@ -95,8 +109,9 @@ class TargetBelief:
         beyond = far & (believed * estimate > 0.0) & (np.abs(believed) > np.abs(estimate))
         news = np.where(beyond, 0.0, estimate - believed)
         sigma = np.where(beyond, np.maximum(sigma, self._reach), sigma)  # it tells nothing new
-        P = self._P + np.diag(self._drift**2)
-        R = config.correlation_steps * np.diag(sigma**2)
+        share = self._news(T_base_tcp)
+        P = self._P + share * np.diag(self._drift**2)
+        R = config.correlation_steps / share * np.diag(sigma**2)
         distance = float(news @ np.linalg.solve(P + R, news))
         R *= max(distance / config.surprise, 1.0)
         gain = np.linalg.solve(P + R, P).T
@@ -105,6 +120,14 @@ class TargetBelief:
         self._P = 0.5 * (P + P.T)
         self._T_base_target = T_base_tcp @ se3.exp(believed)
         return believed
+
+    def _news(self, T_base_tcp: Array) -> float:
+        """How much of an estimate made here is new since the last one, in (0, 1]; takes note of where it was made."""
+        config = self.config
+        way = np.abs(se3.log(se3.inverse(self._T_base_tcp) @ T_base_tcp))
+        moved = max(float(np.linalg.norm(way[:3])), LEVER_M * float(np.linalg.norm(way[3:])))
+        self._T_base_tcp = T_base_tcp
+        return float(np.clip(moved / config.correlation_m, config.least_news, 1.0))
 
     def _without_prior(self, sigma: Array) -> Array:
         """Standard deviations of what touch alone says: of an estimate that holds the prior as well, the prior is taken out."""

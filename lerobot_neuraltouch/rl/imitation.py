@@ -1,4 +1,4 @@
-"""Learning the refiner from demonstrated actions: touch augmentation and the loss."""
+"""Learning the refiner from demonstrated actions: touch augmentation and the loss of actions."""
 
 from dataclasses import dataclass
 
@@ -64,16 +64,12 @@ def imitation_loss(output: RefinerOutput, target: Tensor, beta: float) -> tuple[
     """Loss of each sample, shape (batch,), and the absolute error of each component, shape (batch, 7).
 
     The action is fitted by a smooth L1 loss, quadratic below `beta` only, so that the small twists near the target
-    count as much per unit as the large ones. The error head is fitted as the logarithmic scale of a Laplace
-    distribution of the residuals, whose best value is the mean absolute error.
+    count as much per unit as the large ones.
 
     Args:
         output: What the refiner said.
         target: Demonstrated actions, squashed scale in [-1, 1], shape (batch, 7).
         beta: Where the loss turns from quadratic to linear, squashed scale.
     """
-    action_loss = F.smooth_l1_loss(output.action, target, beta=beta, reduction="none")
-    residual = (output.action.detach() - target).abs()
-    log_error = output.log_error.clamp(-7.0, 2.0)
-    error_loss = residual * torch.exp(-log_error) + log_error
-    return action_loss.mean(-1) + 0.01 * error_loss.mean(-1), residual
+    loss = F.smooth_l1_loss(output.action, target, beta=beta, reduction="none")
+    return loss.mean(-1), (output.action.detach() - target).abs()

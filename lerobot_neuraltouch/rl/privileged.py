@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from torch import Tensor
 
 from lerobot_neuraltouch.features import PRESS_DEPTH
 
@@ -16,6 +17,20 @@ _NEAR_SCALE = 0.1
 """Within a tenth of these, errors are given once more, enlarged: a critic has to tell 0.1 mm from 0.3 mm."""
 _FORCE_SCALE, _DISTANCE_SCALE = 5.0, 0.010
 """[N], [m]"""
+_PRESS = slice(12, 14)
+"""Where the presses are in `critic_state`."""
+TOUCH_PRESS_M = 0.0002
+"""A pad touches when its skin is pressed in by this much [m]."""
+
+
+def way_to_target(state: Tensor) -> Tensor:
+    """The way to the target [m, rad], shape (batch, 6), at most 3 of the scale above, from `critic_state`, shape (batch, PRIVILEGED_SIZE)."""
+    return state[:, :6] * state.new_tensor(_TWIST_SCALE)
+
+
+def are_touching(state: Tensor) -> Tensor:
+    """Whether both skins are pressed in by TOUCH_PRESS_M, bool (batch,), from `critic_state`."""
+    return (state[:, _PRESS] * PRESS_DEPTH > TOUCH_PRESS_M).all(-1)
 
 
 def critic_state(

@@ -1,4 +1,5 @@
-"""The touch policy pi(i, e, Z): two tactile images, proprioception and a pose descriptor give twist and finger change.
+"""The touch policy pi(i, e, Z): two tactile images, proprioception and a pose descriptor give twist and finger change,
+and an estimate of the whole way to the target (`rl.estimate`).
 
 Source: NeuralTouch, arXiv:2510.20390, Eq. 6. The network is ours: one small encoder serves both fingers (they are
 the same finger turned by 180 deg about the tcp's z), and the descriptor scales and shifts the trunk (FiLM).
@@ -10,9 +11,12 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from lerobot_neuraltouch.rl.estimate import NUM_WAYS, Estimate
 from lerobot_neuraltouch.rl.proprioception import proprioception_size
 
 NUM_ACTIONS = 7
+_ERROR_HIDDEN = 64
+"""Width of the layer that tells expected errors from the trunk's features."""
 SEEING_FINGERS = ("both", "left", "right")
 """Fingers whose images the refiner may see."""
 
@@ -57,7 +61,7 @@ class RefinerConfig:
 
 @dataclass(frozen=True)
 class RefinerOutput:
-    """What the refiner says: a squashed action and how wrong it expects to be."""
+    """What the refiner says: a squashed action, and where it thinks the target is."""
 
     action: Tensor
     """In [-1, 1], shape (batch, 7); `ActionScale` turns it into SI units."""
@@ -65,8 +69,8 @@ class RefinerOutput:
     """The same before the hyperbolic tangent, shape (batch, 7)."""
     hidden: Tensor
     """Features of the trunk, shape (batch, hidden_size)."""
-    log_error: Tensor
-    """Natural logarithm of the expected absolute error of each component of `action`, shape (batch, 7)."""
+    estimate: Estimate
+    """Of the way to the target."""
 
 
 @dataclass(frozen=True)
@@ -187,7 +191,12 @@ class Refiner(nn.Module):
         self.first = nn.Linear(inputs, config.hidden_size)
         self.second = nn.Linear(config.hidden_size, config.hidden_size)
         self.action = nn.Linear(config.hidden_size, NUM_ACTIONS)
-        self.log_error = nn.Linear(config.hidden_size, NUM_ACTIONS)
+        self.way = nn.Linear(config.hidden_size, NUM_WAYS)
+        self.log_error = nn.Sequential(
+            nn.Linear(config.hidden_size, _ERROR_HIDDEN),
+            nn.ReLU(),
+            nn.Linear(_ERROR_HIDDEN, NUM_WAYS),
+        )
         self.condition: nn.Module | None = None
         if config.condition_on_descriptor:
             self.condition = nn.Sequential(
@@ -196,13 +205,14 @@ class Refiner(nn.Module):
                 nn.ReLU(),
                 nn.Linear(config.condition_size, 4 * config.hidden_size),
             )
-        nn.init.uniform_(self.action.weight, -1e-3, 1e-3)
-        nn.init.zeros_(self.action.bias)
+        for layer in (self.action, self.way):
+            nn.init.uniform_(layer.weight, -1e-3, 1e-3)
+            nn.init.zeros_(layer.bias)
 
     def forward(
         self, left: Tensor, right: Tensor, motion: Tensor, descriptor: Tensor
     ) -> RefinerOutput:
-        """One squashed action per sample.
+        """One squashed action and one estimate per sample.
 
         Args:
             left, right: Tactile images in [0, 1], shape (batch, 1, image_size, image_size).
@@ -223,9 +233,10 @@ class Refiner(nn.Module):
         )
         for layer, gain in zip((self.first, self.second), gains, strict=True):
             hidden = torch.relu(_modulate(layer(hidden), gain))
-        # The error head only watches: its loss must not bend the features that act.
         mean = self.action(hidden)
-        return RefinerOutput(torch.tanh(mean), mean, hidden, self.log_error(hidden.detach()))
+        # The error head only watches: its loss must not bend the features that act.
+        estimate = Estimate(self.way(hidden), self.log_error(hidden.detach()))
+        return RefinerOutput(torch.tanh(mean), mean, hidden, estimate)
 
 
 def _modulate(hidden: Tensor, gain: Tensor | None) -> Tensor:

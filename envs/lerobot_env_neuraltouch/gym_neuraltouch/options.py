@@ -1,9 +1,10 @@
 """Checks of what an environment is made and reset with: each names what there is."""
 
+import math
 from typing import Any
 
 STARTS = ("perturbed", "perception")
-RESET_OPTIONS = ("object_index", "start_share", "contact_offset")
+RESET_OPTIONS = ("object_index", "start_share", "start_turn", "contact_offset")
 
 
 def check_reset_options(options: dict[str, Any], start: str) -> None:
@@ -17,9 +18,11 @@ def check_reset_options(options: dict[str, Any], start: str) -> None:
         raise ValueError(
             f"Unknown reset option '{min(unknown)}'. Available: {', '.join(RESET_OPTIONS)}."
         )
-    for name in ("start_share", "contact_offset"):
+    for name in ("start_share", "start_turn", "contact_offset"):
         if name in options and start != "perturbed":
             raise ValueError(f"{name} is for start='perturbed', not for '{start}'.")
+    if not math.isfinite(turn := options.get("start_turn", 0.0)):
+        raise ValueError(f"start_turn is an angle in radians, got {turn}.")
 
 
 def check_choice(name: str, value: object, choices: tuple[object, ...]) -> None:

@@ -85,6 +85,7 @@ def draw_perturbed_start(
     rng: np.random.Generator,
     sweep: "PadSweep",
     is_fair: Callable[[Array, float], bool],
+    turn_rad: float = 0.0,
 ) -> PerturbedStart:
     """Draw poses around ideal contacts until the part lies between the pads and no finger is near anything.
 
@@ -97,13 +98,15 @@ def draw_perturbed_start(
         rng: Source of the draws.
         sweep: Tells whether the part lies between the pads.
         is_fair: Whether at (T_object_tcp, finger distance) the fingers keep the clearance and close skin first.
+        turn_rad: The start is turned by so much more about tcp z.
 
     Raises:
         RuntimeError: If no draw was accepted.
     """
     opening = start_opening(feature.part_thickness_m)
+    turn = se3.exp(np.array([0.0, 0.0, 0.0, 0.0, 0.0, turn_rad]))
     for draw in range(1, config.max_draws + 1):
-        T = perturb(feature.sample(rng), feature.constrained, config, rng)
+        T = perturb(feature.sample(rng), feature.constrained, config, rng) @ turn
         if sweep.overlap(T, opening) >= config.min_overlap and is_fair(T, opening):
             return PerturbedStart(T, opening, 1 / draw)
     raise RuntimeError(

@@ -132,7 +132,7 @@ class TouchEnv(gymnasium.Env):
     - `render_mode`: `"rgb_array"` or None.
 
     `reset(options={"object_index": i})` chooses the object; `{"start_share": s}`, in (0, 1], multiplies the offset and the angle of this
-    episode's perturbed start (default 1; the draws are the same); `{"contact_offset": twist}`, shape (6,) [m, rad], wants a contact beside
+    episode's perturbed start (default 1; the draws are the same); `{"start_turn": a}` turns it by so much more about tcp z [rad]; `{"contact_offset": twist}`, shape (6,) [m, rad], wants a contact beside
     the task's own in this episode: each ideal pose moved by that much in its own frame (perturbed starts only).
 
     ## Info
@@ -273,7 +273,7 @@ class TouchEnv(gymnasium.Env):
         self._cloud = view.cloud
         self._acceptance_rate = 1.0
         if perturbed:
-            self._place_perturbed(options.get("start_share", 1.0))
+            self._place_perturbed(options.get("start_share", 1.0), options.get("start_turn", 0.0))
         else:
             self.piece.gripper.place(view.T_base_tcp, view.finger_distance_m)
         mujoco.mj_forward(self.piece.model, self.piece.data)
@@ -369,7 +369,7 @@ class TouchEnv(gymnasium.Env):
         yaw[:2, 3] = place
         return yaw
 
-    def _place_perturbed(self, share: float) -> None:
+    def _place_perturbed(self, share: float, turn_rad: float) -> None:
         piece, perturbation = self.piece, self.config.perturbation.scaled(share)
         clearance = perturbation.clearance_m
         T_base_object = piece.T_base_object
@@ -387,6 +387,7 @@ class TouchEnv(gymnasium.Env):
             self.np_random,
             piece.sweep,
             is_fair,
+            turn_rad,
         )
         self._acceptance_rate = start.acceptance_rate
         piece.gripper.place(T_base_object @ start.T_object_tcp, start.finger_distance_m)

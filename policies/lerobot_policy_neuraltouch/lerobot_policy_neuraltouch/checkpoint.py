@@ -32,9 +32,9 @@ def assemble(
 
 
 def add_skill(policy: NeuralTouchPolicy, skill: Skill) -> NeuralTouchPolicy:
-    """The same policy with one more skill, or with one replaced: its refiner needs no retraining."""
-    kept = [known for known in policy.skills.all() if known.spec.task != skill.spec.task]
-    extended = assemble(policy.config, policy.field, [*kept, skill])
+    """The same policy with one more skill, or with one replaced in its place: its refiner needs no retraining."""
+    skills = {known.spec.task: known for known in policy.skills.all()} | {skill.spec.task: skill}
+    extended = assemble(policy.config, policy.field, list(skills.values()))
     extended.refiner.load_state_dict(policy.refiner.state_dict())
     return extended
 

@@ -17,7 +17,7 @@ from lerobot_policy_neuraltouch.settings import (
     WristCamera,
 )
 
-FORMAT_VERSION = 3
+FORMAT_VERSION = 4
 """Raised when checkpoints of earlier versions can no longer be read."""
 
 REFINERS = ("learned", "none")

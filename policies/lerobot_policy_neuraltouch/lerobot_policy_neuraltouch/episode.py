@@ -98,6 +98,11 @@ class Episode:
         self.retries = 0
         self.switches += 1
 
+    def lead(self, aside: Array) -> None:
+        """Let the hand come to rest beside the target [m, rad], shape (6,)."""
+        if isinstance(self.fine, FineServo):
+            self.fine.aside = aside
+
     def advance(self, state: NDArray[np.float32], feel: Feel) -> int:
         """Change the phase where its time has come, and return it. To be called once per step, before `act`."""
         if self.coarse is not None:
@@ -135,7 +140,7 @@ class Episode:
             feel.T_base_tcp, direction, opening, self.coarse_settings
         )
         self._coarse_twist = self.coarse.step(feel)
-        self.fine = FineServo(self.fine.settings)
+        self.fine = FineServo(self.fine.settings, self.fine.aside)
         self.history.clear()
         self.retries += 1
 
@@ -156,7 +161,15 @@ class Episode:
         else:
             assert refined is not None
             twist, finger = self.fine.step(refined, feel)
+            self._expect(self.fine)
         return np.append(twist, finger)
+
+    def _expect(self, fine: FineServo) -> None:
+        settings, error = fine.settings, fine.expected
+        self.expected_error = (
+            settings.expected_position_scale * float(np.linalg.norm(error[:3])),
+            settings.expected_angle_scale * float(np.linalg.norm(error[3:])),
+        )
 
     def past(self, deltas: Sequence[int]) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
         """States of the fine phase at steps relative to now, and whether there was a fine phase then.

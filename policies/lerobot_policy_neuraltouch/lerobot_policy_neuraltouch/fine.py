@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from lerobot_neuraltouch.rl.belief import TargetBelief
+from lerobot_neuraltouch.rl.estimate import REACH
 from lerobot_policy_neuraltouch.motion import Array, Feel
 from lerobot_policy_neuraltouch.progress import Progress
 from lerobot_policy_neuraltouch.search import Search
@@ -34,8 +35,10 @@ class Refined:
     """[m/s, rad/s], shape (6,)."""
     finger_change: float
     """Finger set point less the measured distance [m]."""
+    way: Array
+    """Estimated way to the target [m, rad], shape (6,)."""
     error: Array
-    """Expected absolute error of the twist [m/s, rad/s], shape (6,)."""
+    """Expected absolute error of that way [m, rad], shape (6,)."""
 
 
 @dataclass
@@ -43,12 +46,16 @@ class FineServo:
     """Follow the refiner, gently, until it has nothing left to correct."""
 
     settings: FineSettings
+    aside: Array = field(default_factory=lambda: np.zeros(6))
+    """With memory, come to rest so far beside the target [m, rad], shape (6,): for training."""
     converged: bool = field(default=False, init=False)
     steps: int = field(default=0, init=False)
     seeking_steps: int = field(default=0, init=False)
     """Control steps in a row without both fingers touching."""
     set_point: float = field(default=0.0, init=False)
     """Latest set point of the finger distance [m]."""
+    expected: Array = field(default_factory=lambda: np.full(6, np.nan), init=False)
+    """Expected absolute error of what is known of the way to the target [m, rad], shape (6,)."""
     progress: Progress = field(default_factory=Progress, init=False)
     _smooth: Array | None = field(default=None, init=False)
     _contact_steps: int = field(default=0, init=False)
@@ -74,6 +81,7 @@ class FineServo:
         self.steps += 1
         self.seeking_steps = 0 if feel.both else self.seeking_steps + 1
         twist = self._remember(refined, feel) if self.settings.memory else refined.twist
+        self.expected = refined.error if self._belief is None else self._belief.expected_error
         if self.search.is_running:
             self._restart()
             self._smooth = None
@@ -96,13 +104,11 @@ class FineServo:
             return refined.twist
         if self._contact_steps < SETTLE_STEPS and self._belief is None:
             return refined.twist
-        gain = self.settings.servo_gain
         if self._belief is None:
-            self._belief = TargetBelief(self.settings.belief, self._limits / gain)
-        estimate, error = refined.twist / gain, refined.error / gain
-        way = self._belief.update(feel.T_base_tcp, estimate, error)
-        slide = self.search.step(feel.T_base_tcp, way, estimate, error, self._belief)
-        twist = gain * way
+            self._belief = TargetBelief(self.settings.belief, REACH)
+        way = self._belief.update(feel.T_base_tcp, refined.way, refined.error)
+        slide = self.search.step(feel.T_base_tcp, way, self._belief)
+        twist = self.settings.servo_gain * (way + self.aside)
         if slide is not None:
             twist[:3] = np.where(slide != 0.0, slide, twist[:3])
         for part in (slice(3), slice(3, 6)):

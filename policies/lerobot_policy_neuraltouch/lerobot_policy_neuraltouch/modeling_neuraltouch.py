@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from lerobot_neuraltouch import features, se3
 from lerobot_neuraltouch.ndf.checkpoint import field_hash
 from lerobot_neuraltouch.ndf.network import DescriptorField
+from lerobot_neuraltouch.rl.estimate import compress, estimate_loss
 from lerobot_neuraltouch.rl.imitation import TouchAugmentation, imitation_loss
 from lerobot_neuraltouch.rl.proprioception import proprioception
 from lerobot_neuraltouch.rl.refiner import ActionScale, Refiner, RefinerConfig, RefinerOutput
@@ -30,8 +31,12 @@ from lerobot_policy_neuraltouch.skills import Skill, SkillSet
 
 Explorer = Callable[[RefinerOutput, list[int]], Tensor]
 """Squashed actions, shape (batch, 7), in place of the refiner's own, given its output and the environments' numbers."""
+Leader = Callable[[int], np.ndarray]
+"""How far beside the target an environment's hand shall come to rest [m, rad], shape (6,), given its number."""
 Prompter = Callable[[list[int]], Tensor]
 """Descriptors, shape (batch, length), in place of the skills' own, given the environments' numbers."""
+_AT_LIMIT = 0.999
+"""A squashed action beyond this may stand for a larger one."""
 
 
 class NeuralTouchPolicy(PreTrainedPolicy):
@@ -70,6 +75,7 @@ class NeuralTouchPolicy(PreTrainedPolicy):
         self.augmentation = TouchAugmentation()
         self.explorer: Explorer | None = None
         self.prompter: Prompter | None = None
+        self.leader: Leader | None = None
         self._checked = False
         if parts is not None:
             self.adopt(parts.field, parts.skills)
@@ -160,7 +166,11 @@ class NeuralTouchPolicy(PreTrainedPolicy):
         output = self._learned_output(
             left[fine], right[fine], states[fine], valid[fine], [tasks[i] for i in fine.tolist()]
         )
-        loss, residual = imitation_loss(output, target, self.config.training.loss_beta)
+        beta = self.config.training.loss_beta
+        loss, residual = imitation_loss(output, target, beta)
+        way, at_least = self._ways_of(target)
+        told, _ = estimate_loss(output.estimate, way, beta, at_least)
+        loss = loss + told * self._both_touch(left[fine], right[fine])
         logs = self._training_logs(residual, len(fine) / len(left))
         if reduction == "none":
             return losses.index_copy(0, fine, loss), logs
@@ -178,6 +188,19 @@ class NeuralTouchPolicy(PreTrainedPolicy):
         kept = torch.rand(len(valid), 1, device=valid.device) >= settings.history_dropout
         descriptors = self.skills.training_descriptors(tasks, settings.descriptor_noise)
         return self._refine(left, right, states, valid & kept, descriptors)
+
+    def _ways_of(self, target: Tensor) -> tuple[Tensor, Tensor]:
+        """What demonstrated actions tell of the way to the target: compressed, and where it may be longer; each of shape (batch, 6)."""
+        twist = (target * self.scale.limits(target))[:, :6]
+        at_limit = target[:, :6].abs() > _AT_LIMIT
+        # Who slows down keeps the direction: where one component is at its limit, the others are shortened with it.
+        parts = [part.any(1, keepdim=True).expand(-1, 3) for part in at_limit.split(3, dim=1)]
+        return compress(twist / self.config.fine.servo_gain), torch.cat(parts, dim=1)
+
+    def _both_touch(self, left: Tensor, right: Tensor) -> Tensor:
+        """Whether both fingers touch, shape (batch,)."""
+        seen = self._seen(left, right)
+        return torch.stack([obs.touches(image, self.config.fine) for image in seen]).all(0)
 
     def _training_logs(self, residual: Tensor, fine_share: float) -> dict[str, float]:
         error = (residual * self.scale.limits(residual)).mean(0)
@@ -253,6 +276,9 @@ class NeuralTouchPolicy(PreTrainedPolicy):
         refined: list[Refined | None] = [None] * len(episodes)
         if not rows:
             return refined
+        if self.leader is not None:
+            for i in rows:
+                episodes[i].lead(self.leader(i))
         deltas = self.config.history_deltas
         states, valid = zip(*(episodes[i].past(deltas) for i in rows), strict=True)
         own = [episodes[i].skill.target for i in rows]
@@ -264,17 +290,11 @@ class NeuralTouchPolicy(PreTrainedPolicy):
             torch.stack(own) if self.prompter is None else self.prompter(rows),
         )
         squashed = output.action if self.explorer is None else self.explorer(output, rows)
-        limits = self.scale.limits(squashed)
-        actions = (squashed * limits).double().cpu().numpy()
-        errors = (output.log_error.exp() * limits).double().cpu().numpy()
-        fine = self.config.fine
-        for i, action, twist_error in zip(rows, actions, errors, strict=True):
-            refined[i] = Refined(action[:6], float(action[6]), twist_error[:6])
-            error = twist_error / fine.servo_gain
-            episodes[i].expected_error = (
-                fine.expected_position_scale * float(np.linalg.norm(error[:3])),
-                fine.expected_angle_scale * float(np.linalg.norm(error[3:6])),
-            )
+        actions = (squashed * self.scale.limits(squashed)).double().cpu().numpy()
+        ways = output.estimate.way().double().cpu().numpy()
+        errors = output.estimate.error().double().cpu().numpy()
+        for i, action, way, error in zip(rows, actions, ways, errors, strict=True):
+            refined[i] = Refined(action[:6], float(action[6]), way, error)
         return refined
 
     # --- shared ----------------------------------------------------------------------------------------------------

@@ -1,7 +1,7 @@
-"""A bounded search by touch, for when the refiner says that it cannot tell where along the part it is.
+"""A bounded search by touch, for when what was felt does not tell where along the part the hand is.
 
 On a flat that is wider than the pads, every place looks alike. So the hand slides along the direction that cannot be told, to one
-side and then to the other, until the refiner sees something that tells; the belief remembers it on the way back.
+side and then to the other, until something is felt that tells; the belief remembers it on the way back.
 """
 
 import logging
@@ -21,8 +21,6 @@ _TANGENTS = (0, 2)
 _DOUBT_RAD = float(np.deg2rad(3.0))
 """A shift along the part and a turn about the closing axis look alike: what was believed of that turn is doubted as well."""
 _CLOSING_AXIS_TURN = 4
-_SMOOTHING = 0.3
-"""Weight of the newest expected error in the smoothed one."""
 _CALM_STEPS = 3
 _CALM_M, _CALM_RAD = 0.0005, float(np.deg2rad(1.0))
 """With no more than this left to go for so many steps, the hand is where it believes the target to be [m, rad]."""
@@ -40,14 +38,12 @@ class _Sweep:
 
 @dataclass
 class Search:
-    """Slides along the part while the refiner is lost."""
+    """Slides along the part while the hand is lost."""
 
     settings: SearchSettings
     count: int = field(default=0, init=False)
     """Searches begun so far."""
     _sweep: _Sweep | None = field(default=None, init=False)
-    _lost: Array = field(default_factory=lambda: np.zeros(6), init=False)
-    """Smoothed expected errors [m, rad]."""
     _calm: int = field(default=0, init=False)
 
     @property
@@ -57,49 +53,42 @@ class Search:
 
     def stop(self) -> None:
         """Give up sliding: the part was lost."""
-        self._sweep, self._calm, self._lost = None, 0, np.zeros(6)
+        self._sweep, self._calm = None, 0
 
-    def step(
-        self, T_base_tcp: Array, way: Array, estimate: Array, error: Array, belief: TargetBelief
-    ) -> Array | None:
+    def step(self, T_base_tcp: Array, way: Array, belief: TargetBelief) -> Array | None:
         """Where to slide.
 
         Args:
             T_base_tcp: Pose of the tcp, shape (4, 4).
             way: Twist to where the target is believed to be [m, rad], shape (6,).
-            estimate: What the refiner said last [m, rad], shape (6,).
-            error: Expected absolute error of `estimate` [m, rad], shape (6,).
-            belief: Doubts itself when a search begins.
+            belief: Of the target; doubts itself when a search begins.
 
         Returns:
             Velocity along the tcp's axes [m/s], shape (3,), 0 but along the one that is searched; None while nothing is searched.
         """
+        error = belief.expected_error
         if self._sweep is None:
-            self._judge(way, error)
+            calm = np.abs(way[:3]).max() < _CALM_M and np.abs(way[3:]).max() < _CALM_RAD
+            self._calm = self._calm + 1 if calm else 0
             if self._calm < _CALM_STEPS or self.count >= self.settings.max_searches:
                 return None
-            axis = max(_TANGENTS, key=lambda i: self._lost[i])
-            turned = self._lost[_CLOSING_AXIS_TURN] > self.settings.lost_rad
-            if self._lost[axis] <= self.settings.lost_m and not turned:
+            axis = max(_TANGENTS, key=lambda i: error[i])
+            turned = error[_CLOSING_AXIS_TURN] > self.settings.lost_rad
+            if error[axis] <= self.settings.lost_m and not turned:
                 return None
-            self._begin(axis, T_base_tcp, estimate, belief)
+            self._begin(axis, T_base_tcp, way, belief)
         return self._slide(T_base_tcp, error)
 
-    def _judge(self, way: Array, error: Array) -> None:
-        self._lost += _SMOOTHING * (error - self._lost)
-        calm = np.abs(way[:3]).max() < _CALM_M and np.abs(way[3:]).max() < _CALM_RAD
-        self._calm = self._calm + 1 if calm else 0
-
-    def _begin(self, axis: int, T_base_tcp: Array, estimate: Array, belief: TargetBelief) -> None:
+    def _begin(self, axis: int, T_base_tcp: Array, way: Array, belief: TargetBelief) -> None:
         logger.info(
             "Lost along tcp %s (expected errors %.1f mm, %.1f deg): searching %.0f mm to both sides.",
             "xyz"[axis],
-            1e3 * self._lost[axis],
-            np.rad2deg(self._lost[_CLOSING_AXIS_TURN]),
+            1e3 * belief.expected_error[axis],
+            np.rad2deg(belief.expected_error[_CLOSING_AXIS_TURN]),
             1e3 * self.settings.distance_m,
         )
         self.count += 1
-        self._sweep = _Sweep(axis, T_base_tcp, 1.0 if estimate[axis] >= 0.0 else -1.0)
+        self._sweep = _Sweep(axis, T_base_tcp, 1.0 if way[axis] >= 0.0 else -1.0)
         belief.doubt(axis, self.settings.distance_m / 2)
         belief.doubt(_CLOSING_AXIS_TURN, _DOUBT_RAD)
 

@@ -25,9 +25,9 @@ _DEPTH, _TILT = 2, 4
 """Components of a twist in the target frame: along the approach, and about the closing direction."""
 REACH = {
     "mug_rim": (0.002, float(np.deg2rad(30.0))),
-    "right_angle_handle": (0.003, float(np.deg2rad(30.0))),
-    "horizontal_handle": (0.003, float(np.deg2rad(30.0))),
-    "bottle_head": (0.0025, float(np.deg2rad(45.0))),
+    "right_angle_handle": (0.003, float(np.deg2rad(45.0))),
+    "horizontal_handle": (0.003, float(np.deg2rad(45.0))),
+    "bottle_head": (0.0025, float(np.deg2rad(60.0))),
     "bolt_head": (0.002, 0.0),
 }
 """Largest depth [m] and tilt [rad] of contacts beside a feature's own. On a wall both are free anyway; a hexagon that is tilted to

@@ -13,7 +13,9 @@ from lerobot.optim.optimizers import load_optimizer_state, save_optimizer_state
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
+from lerobot_neuraltouch.rl.estimate import compress
 from lerobot_neuraltouch.rl.gaussian import GaussianHead
+from lerobot_neuraltouch.rl.privileged import are_touching, way_to_target
 from lerobot_neuraltouch.rl.proprioception import proprioception
 from lerobot_neuraltouch.rl.replay import Frames, Replay
 from lerobot_neuraltouch.rl.symmetry import Symmetry
@@ -97,7 +99,8 @@ class Learner:
             newest: How many frames count as new.
 
         Returns:
-            `new` and `new_expected`: mean absolute error of a squashed action's components, as found and as expected.
+            `new` and `new_expected`: mean absolute error of the estimate's compressed components where both fingers touch, as found and
+            as expected.
         """
         drawn = self.memory.sample(_LOOK_AT, self._deltas, self._rng, newest)
         frames = drawn.now
@@ -107,8 +110,11 @@ class Learner:
             proprioception(frames.states, frames.valid).to(self._device),
             self._bank.descriptors[drawn.contact.to(self._device), 0],
         )
-        error = (output.action - drawn.label.to(self._device)).abs().mean()
-        return {"new": float(error), "new_expected": float(output.log_error.exp().mean())}
+        truth = frames.privileged.to(self._device)
+        touching = are_touching(truth)
+        error = (output.estimate.compressed - compress(way_to_target(truth))).abs()[touching]
+        expected = output.estimate.log_error.exp()[touching]
+        return {"new": float(error.mean()), "new_expected": float(expected.mean())}
 
     def weights(self) -> Weights:
         """Averaged weights, for players and checkpoints."""

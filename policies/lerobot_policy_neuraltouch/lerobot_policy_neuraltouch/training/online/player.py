@@ -22,7 +22,7 @@ from lerobot_policy_neuraltouch.modeling_neuraltouch import NeuralTouchPolicy
 from lerobot_policy_neuraltouch.training.collect import SEED_STRIDE, make_env
 from lerobot_policy_neuraltouch.training.online.contacts import ContactBank
 from lerobot_policy_neuraltouch.training.online.experience import Ended, Experience, Weights
-from lerobot_policy_neuraltouch.training.online.settings import PlaySettings, Stage
+from lerobot_policy_neuraltouch.training.online.settings import ASTRAY, TURNED, PlaySettings, Stage
 from lerobot_policy_neuraltouch.training.student import Student
 
 logger = logging.getLogger(__name__)
@@ -51,6 +51,8 @@ class Slot:
     """Its descriptors, shape (length,)."""
     observation: Mapping[str, Any] = field(default_factory=dict)
     info: Mapping[str, Any] = field(default_factory=dict)
+    aside: Array = field(default_factory=lambda: np.zeros(6))
+    """How far beside the target the hand is led [m, rad], shape (6,)."""
     steps: int = 0
     frames: list[dict[str, Any]] = field(default_factory=list)
     """Of the running segment."""
@@ -75,6 +77,7 @@ class Player:
         self._policy = self._student.policy
         self._policy.explorer = self._explore
         self._policy.prompter = self._prompt
+        self._policy.leader = lambda i: self._slots[i].aside
         skills = self._policy.skills.all()
         self._bank = ContactBank(skills, self._policy.field, settings.beside, seed)
         self._head = GaussianHead(self._policy.config.hidden_size)
@@ -160,6 +163,10 @@ class Player:
         if slot.perturbed:
             options["start_share"] = self._stage.start_share
             options |= self._want_beside(slot, draws)
+            if slot.task.feature in TURNED:
+                options["start_turn"] = self._settings.turn_rad * draws.uniform(-1.0, 1.0)
+        astray = draws.random() < self._settings.astray_share
+        slot.aside = astray * ASTRAY * draws.uniform(-1.0, 1.0, 6)
         try:
             slot.observation, slot.info = slot.env.reset(seed=episode_seed, options=options)
         except RuntimeError as error:

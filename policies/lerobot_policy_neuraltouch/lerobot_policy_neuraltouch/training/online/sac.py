@@ -13,9 +13,10 @@ from lerobot.rl.algorithms.sac.sac_algorithm import SACAlgorithm
 from lerobot.utils.constants import ACTION
 from torch import Tensor, nn
 
+from lerobot_neuraltouch.rl.estimate import compress, estimate_loss
 from lerobot_neuraltouch.rl.gaussian import GaussianHead
 from lerobot_neuraltouch.rl.imitation import imitation_loss
-from lerobot_neuraltouch.rl.privileged import PRIVILEGED_SIZE
+from lerobot_neuraltouch.rl.privileged import PRIVILEGED_SIZE, are_touching, way_to_target
 from lerobot_neuraltouch.rl.refiner import NUM_ACTIONS, Refiner, RefinerOutput
 from lerobot_policy_neuraltouch.training.online.settings import LearnSettings
 
@@ -95,23 +96,23 @@ class RefinerSAC(SACAlgorithm):
         self.settings = settings
         self.reinforcement = 0.0
         """Weight of the critics' judgement at present."""
-        self._imitation_log: dict[str, float] = {}
+        self._supervised_log: dict[str, float] = {}
         self._log_density: Tensor = torch.zeros(())
         self.make_optimizers_and_scheduler()
 
     def imitate(self, batch: dict[str, Any]) -> TrainingStats:
         """One step of imitation alone; critics stay as they are."""
-        loss = self._imitation(self.actor.output(batch["state"]), batch["label"])
+        loss = self._supervised(self.actor.output(batch["state"]), batch)
         self.optimizers["actor"].zero_grad()
         loss.backward()
         nn.utils.clip_grad_norm_(self.actor.parameters(), _CLIP_NORM)
         self.optimizers["actor"].step()
-        return TrainingStats(losses=dict(self._imitation_log))
+        return TrainingStats(losses=dict(self._supervised_log))
 
     def update(self, batch_iterator: Iterator[Any]) -> TrainingStats:
         """One step of the critics, then of the actor."""
         stats = super().update(batch_iterator)
-        stats.losses.update(self._imitation_log)
+        stats.losses.update(self._supervised_log)
         return stats
 
     def set_actor_lr(self, lr: float) -> None:
@@ -133,17 +134,25 @@ class RefinerSAC(SACAlgorithm):
         # Judgements in units of their size (as TD3+BC, Fujimoto and Gu 2021): the weight then does not depend on the reward's.
         size = lowest.detach().abs().mean().clamp_min(1e-3)
         judged = (self.temperature * log_density - lowest).mean() / size
-        imitated = self._imitation(output, batch["label"])
-        return imitated + self.reinforcement * judged
+        return self._supervised(output, batch) + self.reinforcement * judged
 
     def _compute_loss_temperature(self, batch: dict[str, Any]) -> Tensor:
         # The density of the actor's loss serves again: computing it anew, as LeRobot does, costs a pass over the pictures.
         return (-self.log_alpha.exp() * (self._log_density + self.target_entropy)).mean()
 
-    def _imitation(self, output: RefinerOutput, label: Tensor) -> Tensor:
-        loss, residual = imitation_loss(output, label, self.settings.imitation_beta)
-        self._imitation_log = {"imitation": float(residual.mean())}
-        return self.settings.imitation * loss.mean()
+    def _supervised(self, output: RefinerOutput, batch: dict[str, Any]) -> Tensor:
+        """What the teacher and the truth say: loss of actions, and of estimates where both fingers touch."""
+        settings, truth = self.settings, batch["state"]["privileged"]
+        imitated, missed = imitation_loss(output, batch["label"], settings.imitation_beta)
+        label = compress(way_to_target(truth))
+        told, off = estimate_loss(output.estimate, label, settings.imitation_beta)
+        touching = are_touching(truth)
+        weight = touching / touching.sum().clamp_min(1)
+        self._supervised_log = {
+            "imitation": float(missed.mean()),
+            "estimate": float(weight @ off.mean(-1)),
+        }
+        return settings.imitation * imitated.mean() + settings.estimate * (weight @ told)
 
 
 class _Parts:

@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import numpy as np
 from lerobot.configs.default import WandBConfig
 
 from lerobot_neuraltouch import features
@@ -10,6 +11,10 @@ from lerobot_neuraltouch.rl.imitation import TouchAugmentation
 from lerobot_neuraltouch.rl.refiner import SEEING_FINGERS
 
 ROLLOUTS = ("inline", "process", "ray")
+TURNED = frozenset({"bolt_head"})
+"""Contacts at which the turn about the approach direction is not seen from afar."""
+ASTRAY = np.array([0.008, 0.002, 0.004, *np.deg2rad([4.0, 10.0, 6.0])])
+"""How far beside the target a hand is led astray, at most: twist in the target frame [m, rad]."""
 WANDB_MODES = (None, "online", "offline", "disabled")
 
 
@@ -41,6 +46,11 @@ class PlaySettings:
     """Contacts besides each skill's own, a little deeper or tilted, each with its own descriptor (`contacts`); an even number."""
     beside_share: float = 0.3
     """Share of the episodes from perturbed starts that want one of these."""
+    astray_share: float = 0.3
+    """Share of the episodes in which the hand is led to somewhere beside the target (`ASTRAY`). Otherwise a hand at rest is nearly
+    always right, and the refiner learns to say so whatever it feels."""
+    turn_rad: float = float(np.deg2rad(18.0))
+    """Starts at hexagons are turned by up to so much more about the approach direction: a camera does not tell their flats [rad]."""
     randomisation: str = "nominal"
     """What of the hand is drawn anew per episode: none | nominal | wide."""
     noise: str = "nominal"
@@ -76,7 +86,7 @@ class PlaySettings:
             raise ValueError("envs_per_task and perception_envs_per_task must not both be 0.")
         if self.episodes_per_object < 1 or self.num_objects < 1:
             raise ValueError("episodes_per_object and num_objects must be at least 1.")
-        for name in ("explore", "beside_share"):
+        for name in ("explore", "beside_share", "astray_share"):
             if not 0.0 <= getattr(self, name) <= 1.0:
                 raise ValueError(f"{name} is a probability, got {getattr(self, name)}.")
         if self.beside < 0 or self.beside % 2:
@@ -113,8 +123,10 @@ class LearnSettings:
     """Learning rate of the critics and of the temperature."""
     imitation: float = 1.0
     """Weight of the teacher's actions; 0 is reinforcement learning from scratch."""
+    estimate: float = 1.0
+    """Weight of the true way to the target, which the refiner estimates (`rl.estimate`)."""
     imitation_beta: float = 0.2
-    """Their loss is quadratic below this error, linear above (1 is the fine phase's limit)."""
+    """Both losses are quadratic below this error, linear above (1 is the fine phase's limit, and 5 mm or 2.5 deg)."""
     reinforcement: float = 0.3
     """Weight of the critics' judgement in the actor's loss, in units of their mean size; 0 is imitation alone."""
     imitation_only: float = 0.5

@@ -265,7 +265,7 @@ class Trainer:
             "reinforcement": self.learner.algorithm.reinforcement,
             **{
                 name: self._losses.get(name, np.nan)
-                for name in ("imitation", "loss_critic", "loss_actor", "temperature")
+                for name in ("imitation", "estimate", "loss_critic", "loss_actor", "temperature")
             },
             **self.learner.look_at_new(_NEW_FRAMES),
         }
