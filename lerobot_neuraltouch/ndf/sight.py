@@ -5,9 +5,8 @@ import torch
 from torch import Tensor
 
 from lerobot_neuraltouch.features import OPENING_MARGIN
+from lerobot_neuraltouch.objects.sight import SEEN_RADIUS_M
 
-SEEN_RADIUS_M = 0.015
-"""Points within this of where a pad touches show the contact."""
 NUM_SPINS = 8
 """A part that is round about the approach direction may be touched from any side of it."""
 USUAL_THICKNESS_M = 0.010

@@ -12,7 +12,7 @@ from lerobot_neuraltouch import se3
 from lerobot_neuraltouch.features import FEATURES
 from lerobot_neuraltouch.ndf import bench, outcomes
 from lerobot_neuraltouch.ndf.calibrate import Sample, blob, sample_weights
-from lerobot_neuraltouch.ndf.cases import is_hidden, make_case, seeded
+from lerobot_neuraltouch.ndf.cases import make_case, seeded
 from lerobot_neuraltouch.ndf.checkpoint import load_ndf, pretrained_path, save_ndf
 from lerobot_neuraltouch.ndf.confidence import Evidence, confidence, fit
 from lerobot_neuraltouch.ndf.demonstrations import make_demonstrations
@@ -28,6 +28,7 @@ from lerobot_neuraltouch.ndf.published_search import (
 )
 from lerobot_neuraltouch.ndf.trainer import TrainNdfConfig
 from lerobot_neuraltouch.objects.catalogue import make_object
+from lerobot_neuraltouch.objects.sight import is_hidden
 from lerobot_neuraltouch.report import write_report
 
 CONFIGS = sorted((Path(__file__).parents[2] / "configs").glob("train_ndf*.yaml"))

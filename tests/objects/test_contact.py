@@ -196,6 +196,18 @@ def test_on_a_wall_only_the_band_is_free() -> None:
         assert wall.nearest(wall.sample(np.random.default_rng(0))).pos_error_m < 1e-6
 
 
+def test_free_spins_are_drawn_as_far_as_a_hand_can_be_turned() -> None:
+    """Within 20 degrees of a knot's own spin; a spin of 90 degrees is ideal all the same."""
+    T = se3.transform(np.array([[0, 1, 0], [1, 0, 0], [0, 0, -1.0]]), (0.04, 0.0, 0.05))
+    wall = ContactFeature("mug_wall", T[None], 0.004, ("y", "rx", "rz"), drawn_spin_rad=0.35)
+    rng = np.random.default_rng(0)
+    tilts = [np.arccos(-wall.sample(rng)[2, 2]) for _ in range(200)]
+    assert 0.3 < max(tilts) <= 0.35
+    assert wall.nearest(T @ about(1, 90.0)).angle_rad < 1e-6
+    with pytest.raises(ValueError, match="drawn_spin_rad must lie in"):
+        ContactFeature("mug_wall", T[None], 0.004, ("y", "rx", "rz"), drawn_spin_rad=4.0)
+
+
 def test_a_hexagon_may_be_gripped_by_any_two_flats() -> None:
     """Turned by 60 degrees nothing is wrong; by 20 and by 40 degrees the angle left is 20."""
     bolts = (make_object("bolt", "val", index) for index in range(20))

@@ -11,11 +11,12 @@ import pytest
 from numpy.testing import assert_allclose
 
 from lerobot_neuraltouch import se3
-from lerobot_neuraltouch.ndf.cases import is_hidden, place, seeded
+from lerobot_neuraltouch.ndf.cases import place, seeded
 from lerobot_neuraltouch.ndf.checkpoint import load_ndf, pretrained_path
 from lerobot_neuraltouch.ndf.demonstrations import make_demonstrations
 from lerobot_neuraltouch.ndf.pose_search import search_pose
 from lerobot_neuraltouch.ndf.views import see
+from lerobot_neuraltouch.objects.sight import is_hidden
 from lerobot_neuraltouch.objects.user import load_object
 from lerobot_neuraltouch.objects.views import orbit_camera, render_depth, scene_of, to_tensor
 from lerobot_neuraltouch.pointcloud import D435, deproject

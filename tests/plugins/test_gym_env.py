@@ -18,6 +18,7 @@ from gym_neuraltouch.scene import GripperConfig
 from gym_neuraltouch.starts import PerturbationConfig
 from lerobot_neuraltouch import se3
 from lerobot_neuraltouch.features import TASKS, start_opening, task_of_feature
+from lerobot_neuraltouch.objects.sight import is_hidden
 from lerobot_neuraltouch.rl.teacher import ServoTeacher, ServoTeacherConfig
 from lerobot_neuraltouch.tactile import FINGERS, GRAY_MAPS
 from lerobot_policy_neuraltouch.training.expert import GraspExpert, LiftConfig
@@ -343,6 +344,41 @@ def test_a_share_of_the_start_error_brings_starts_as_much_nearer(task: str) -> N
             env.reset(options={"start_share": share})
     with pytest.raises(ValueError, match="start_share is for start='perturbed'"):
         make(task, start="perception").reset(options={"start_share": 0.5})
+
+
+def test_a_start_can_be_turned_further_about_the_approach_direction() -> None:
+    """By 17 deg more than the same seed's own start; no angle is no number."""
+    env = make("RefineBoltHead", num_objects=64)
+    for seed in range(20):
+        turned, plain = (
+            env.reset(seed=seed, options={"start_share": 0.01, "start_turn": turn})[1]
+            for turn in (0.3, 0.0)
+        )
+        if env.piece.item.style == "hex":
+            break
+    assert plain["privileged"]["target_twist"][5] == pytest.approx(0.0, abs=0.003)
+    assert turned["privileged"]["target_twist"][5] == pytest.approx(-0.3, abs=0.003)
+    with pytest.raises(ValueError, match="start_turn is an angle"):
+        env.reset(options={"start_turn": np.nan})
+    with pytest.raises(ValueError, match="start_turn is for start='perturbed'"):
+        make("RefineBoltHead", start="perception").reset(options={"start_turn": 0.1})
+
+
+def test_looks_can_be_asked_to_show_the_contact() -> None:
+    """The loop of a mug's handle is hidden from some sides; the same seeds show it where that is asked for."""
+
+    def hidden(in_sight: bool) -> list[bool]:
+        env = make("RefineHorizontalHandle", start="perception", in_sight=in_sight, num_objects=4)
+        found = []
+        for seed in range(12):
+            obs, info = env.reset(seed=seed)
+            T_object_base = se3.inverse(info["privileged"]["T_base_object"])
+            cloud = se3.apply(T_object_base, obs["point_cloud"])
+            found.append(is_hidden(cloud, env.piece.feature))
+        return found
+
+    assert any(hidden(in_sight=False))
+    assert not any(hidden(in_sight=True))
 
 
 def test_a_contact_beside_the_tasks_own_can_be_wanted_for_an_episode() -> None:

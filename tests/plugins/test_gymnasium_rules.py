@@ -128,7 +128,7 @@ def test_what_does_not_exist_is_refused_with_what_does() -> None:
         make(QUICK, "gripper", split="all")
     with pytest.raises(
         ValueError,
-        match=r"reset option 'object'\. Available: object_index, start_share, contact_offset",
+        match=r"reset option 'object'\. Available: object_index, start_share, start_turn, contact_offset",
     ):
         make(QUICK, "gripper").reset(options={"object": 1})
 

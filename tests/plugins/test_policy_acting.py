@@ -8,9 +8,12 @@ import torch
 
 from lerobot_neuraltouch import features, se3
 from lerobot_neuraltouch.features import Phase
+from lerobot_neuraltouch.rl.estimate import Estimate, compress
 from lerobot_neuraltouch.rl.refiner import RefinerOutput
 from lerobot_policy_neuraltouch import coarse_search
 from lerobot_policy_neuraltouch.modeling_neuraltouch import NeuralTouchPolicy
+from lerobot_policy_neuraltouch.motion import CoarseMotion
+from lerobot_policy_neuraltouch.settings import CoarseSettings
 from tests.plugins.policy_world import LID, RIM, WALL, KinematicWorld, small_policy
 
 DOWN = se3.from_rotvec_pose(np.array([0.4, 0.1, 0.1, np.pi, 0.0, 0.0]))
@@ -39,8 +42,11 @@ class ServoRefiner(torch.nn.Module):
         action[:, :6] = torch.as_tensor(twist).float().clamp(-1, 1) * closed[:, None]
         action[:, 6] = torch.where(closed, -1.0 / 6.0, -2.0 / 3.0)
         noise = self.noise * torch.randn(action.shape, generator=self.generator)
-        noisy = action + noise * closed[:, None]
-        return RefinerOutput(noisy, torch.atanh(noisy), noisy, torch.full((len(left), 7), -3.0))
+        noise = noise * closed[:, None]
+        noisy = action + noise
+        way = compress(torch.as_tensor(error).float()) + noise[:, :6]
+        estimate = Estimate(way, torch.full((len(left), 6), -3.0))
+        return RefinerOutput(noisy, torch.atanh(noisy), noisy, estimate)
 
 
 def with_search(monkeypatch: pytest.MonkeyPatch, T_base_tcp: np.ndarray, confidence: float = 0.9):
@@ -100,6 +106,16 @@ def test_a_whole_episode_passes_through_the_phases(monkeypatch: pytest.MonkeyPat
     lift = heights[-1] - report.T_base_grasp[2, 3]
     assert lift == pytest.approx(0.005, abs=1e-4)  # the skill's replay: five steps of 1 mm
     assert heights[-1] == pytest.approx(heights[-20], abs=1e-9)  # then it stands still
+
+
+def test_the_way_in_begins_where_the_hand_is_clear_of_the_object() -> None:
+    """A rim 70 mm above the contact, between the fingers: from 10 + 70 + 20 mm back; what lies beside the hand does not matter."""
+    rim = np.array([[0.0, 0.03, -0.070], [0.2, 0.0, -0.5]])
+    settings = CoarseSettings()
+    for cloud, length in ((rim, 0.100), (rim[1:], settings.approach_m)):
+        motion = CoarseMotion.towards(DOWN, se3.apply(DOWN, cloud), settings)
+        before = se3.inverse(DOWN) @ motion.legs[0].T_base_goal
+        np.testing.assert_allclose(before[:3, 3], [0.0, 0.0, -length], atol=1e-9)
 
 
 def test_limits_hold_in_every_phase(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -239,6 +255,18 @@ def test_noise_is_averaged_out() -> None:
     noise_m, noise_rad = 0.2 * 0.010 / 2.0, 0.2 * np.deg2rad(5.0) / 2.0
     assert np.sqrt((error[:, :3] ** 2).mean()) < 0.3 * noise_m
     assert np.sqrt((error[:, 3:] ** 2).mean()) < 0.3 * noise_rad
+
+
+def test_a_hand_can_be_led_astray() -> None:
+    """It comes to rest 3 mm and 5 deg beside the target, along and about tcp x and y, and thinks that it is there."""
+    policy = small_policy()
+    world, goals = near_world()
+    aside = np.array([0.003, 0.0, 0.0, 0.0, np.deg2rad(5.0), 0.0])
+    policy.leader = lambda number: aside
+    policy.refiner = ServoRefiner(policy, world, goals)
+    run(policy, world, 60)
+    assert policy.diagnostics[0].converged
+    np.testing.assert_allclose(world.poses[0], DOWN @ se3.exp(aside), atol=3e-4)
 
 
 def test_the_grip_stays_gentle_in_the_fine_phase() -> None:

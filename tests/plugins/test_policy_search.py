@@ -8,6 +8,7 @@ import pytest
 import torch
 
 from lerobot_neuraltouch import se3
+from lerobot_neuraltouch.rl.estimate import Estimate, compress
 from lerobot_neuraltouch.rl.refiner import RefinerOutput
 from lerobot_policy_neuraltouch.settings import SearchSettings
 from tests.plugins.policy_world import KinematicWorld, small_policy
@@ -31,13 +32,14 @@ class FlatRefiner(torch.nn.Module):
         squashed = np.clip(2.0 * error / np.repeat([0.010, np.deg2rad(5.0)], 3), -1.0, 1.0)
         action = torch.full((len(left), 7), -1.0 / 6.0)
         action[:, :6] = torch.as_tensor(squashed).float()
-        log_error = torch.full((len(left), 7), -4.0)
+        log_error = torch.full((len(left), 6), -4.0)
         if self.arc:  # on an arc it knows the place quite well and the turn badly
             log_error[torch.as_tensor(blind), 0] = float(np.log(0.2))  # 1 mm
             log_error[torch.as_tensor(blind), 4] = float(np.log(0.9))  # 2.3 deg
         else:
             log_error[torch.as_tensor(blind), 0] = float(np.log(0.6))  # 3 mm
-        return RefinerOutput(action, action, action, log_error)
+        way = compress(torch.as_tensor(error).float())
+        return RefinerOutput(action, action, action, Estimate(way, log_error))
 
 
 def final_offset(start_m: float, arc: bool = False, **fine: Any) -> tuple[float, int]:

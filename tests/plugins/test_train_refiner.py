@@ -23,6 +23,7 @@ from lerobot_policy_neuraltouch.training.online.contacts import ContactBank
 from lerobot_policy_neuraltouch.training.online.learner import Learner
 from lerobot_policy_neuraltouch.training.online.player import Player
 from lerobot_policy_neuraltouch.training.online.settings import (
+    ASTRAY,
     LearnSettings,
     NetworkSettings,
     PlaySettings,
@@ -325,6 +326,18 @@ def test_players_begin_as_far_off_as_the_stage_says(tmp_path: Path) -> None:
     errors = [slot.info["pos_error_m"] for slot in player._slots]
     player.close()
     assert max(errors) < 0.1 * 0.020 + 1e-3  # a step moves by at most 1 mm
+
+
+def test_some_hands_are_led_astray(tmp_path: Path) -> None:
+    """All of them where asked for, as far as `ASTRAY` at most."""
+    write_checkpoint(tmp_path / "policy", [RIM])
+    settings = PlaySettings(task="RefineMugRim", envs_per_task=6, num_objects=1, astray_share=1.0)
+    player = Player(tmp_path / "policy", settings, seed=0, worker=0)
+    player.play(1, Stage())
+    asides = np.abs([slot.aside for slot in player._slots])
+    player.close()
+    assert (asides.max(1) > 0.0).all()
+    assert (asides <= ASTRAY).all() and (asides.max(0) > 0.3 * ASTRAY).all()
 
 
 def test_a_training_is_logged_to_weights_and_biases_offline_and_a_resumed_one_to_the_same_run(

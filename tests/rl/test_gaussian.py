@@ -3,17 +3,17 @@
 import torch
 from torch.distributions import Normal, TanhTransform, TransformedDistribution
 
+from lerobot_neuraltouch.rl.estimate import Estimate
 from lerobot_neuraltouch.rl.gaussian import GaussianHead
 from lerobot_neuraltouch.rl.refiner import RefinerOutput
 
 BATCH, HIDDEN = 5, 8
 
 
-def output(mean: float) -> RefinerOutput:
-    means = torch.full((BATCH, 7), mean)
-    return RefinerOutput(
-        torch.tanh(means), means, torch.randn(BATCH, HIDDEN), torch.zeros(BATCH, 7)
-    )
+def output(mean: float, batch: int = BATCH) -> RefinerOutput:
+    means = torch.full((batch, 7), mean)
+    nothing = Estimate(torch.zeros(batch, 6), torch.zeros(batch, 6))
+    return RefinerOutput(torch.tanh(means), means, torch.randn(batch, HIDDEN), nothing)
 
 
 def test_the_density_is_that_of_a_normal_distribution_squashed() -> None:
@@ -39,8 +39,7 @@ def test_far_out_the_density_stays_finite() -> None:
 def test_draws_spread_as_asked_and_carry_gradients() -> None:
     torch.manual_seed(0)
     head = GaussianHead(HIDDEN, initial_std=0.02)
-    zero = torch.zeros(4000, 7)
-    action, _ = head(RefinerOutput(zero, zero, torch.randn(4000, HIDDEN), zero))
+    action, _ = head(output(0.0, batch=4000))
     assert abs(float(action.detach().std()) - 0.02) < 0.001
     action.pow(2).sum().backward()
     assert head.log_std.bias.grad is not None and bool((head.log_std.bias.grad > 0).all())

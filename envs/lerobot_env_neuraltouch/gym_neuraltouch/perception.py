@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from lerobot_neuraltouch import se3
 from lerobot_neuraltouch.features import start_opening
 from lerobot_neuraltouch.kinematics import UnreachableError
+from lerobot_neuraltouch.objects.sight import is_hidden
 from lerobot_neuraltouch.objects.views import orbit_camera, render_depth
 from lerobot_neuraltouch.pointcloud import (
     D435,
@@ -39,7 +40,7 @@ still, and thin parts fall apart into clusters of which only the biggest is kept
 DISTANCE_M = (0.35, 0.45)
 ELEVATION_RAD = (float(np.deg2rad(30)), float(np.deg2rad(60)))
 """Stand-off: distance of the camera from the object's centre and its elevation above the horizon."""
-_MAX_LOOKS = 10
+_MAX_LOOKS = 20
 _MAX_STAND_OFFS = 50
 """Stand-off poses drawn before giving up on one that the robot reaches."""
 _CLEARANCE_M = 0.010
@@ -86,6 +87,7 @@ def look(
     *,
     noisy: bool,
     calibration: str,
+    in_sight: bool = False,
     intrinsics: CameraIntrinsics = INTRINSICS,
 ) -> View:
     """Draw a stand-off pose and look at the object from there.
@@ -95,10 +97,11 @@ def look(
         rng: Source of pose, noise and calibration error.
         noisy: Whether the depth picture has the nominal noise.
         calibration: Name in `CALIBRATIONS`.
+        in_sight: Look until the cloud shows the contact (`objects.sight`).
         intrinsics: Of the depth camera.
 
     Raises:
-        ValueError: If the object was not found in any of ten pictures.
+        ValueError: If the object, or its contact, was not found in any of twenty pictures.
         UnreachableError: If the robot reaches no stand-off pose.
     """
     noise = DepthNoise() if noisy else DepthNoise.off()
@@ -114,6 +117,8 @@ def look(
         T_base_camera = T_base_object @ T_object_camera
         try:
             cloud = object_cloud(depth, intrinsics, T_base_camera @ error, rng)
+            if in_sight:
+                _check_sight(cloud, T_object_camera @ se3.inverse(T_base_camera @ error), piece)
         except ValueError:
             if attempt == _MAX_LOOKS - 1:
                 raise
@@ -124,6 +129,15 @@ def look(
                 cloud,
             )
     raise AssertionError("the last look returns or raises")
+
+
+def _check_sight(cloud: NDArray[np.float32], T_object_base: Array, piece: "Workpiece") -> None:
+    """Refuse a cloud (N, 3) in base, as the camera believes, that does not show the contact."""
+    if is_hidden(se3.apply(T_object_base, cloud), piece.feature):
+        raise ValueError(
+            f"{_MAX_LOOKS} pictures of '{piece.item.name}' were taken, and the last does not show its contact "
+            f"'{piece.feature.name}'."
+        )
 
 
 def _stand_off(piece: "Workpiece", rng: np.random.Generator) -> Array:

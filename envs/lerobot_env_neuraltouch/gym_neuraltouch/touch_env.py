@@ -127,6 +127,8 @@ class TouchEnv(gymnasium.Env):
     - `randomisation`: what of the hand is drawn anew per episode: name in `randomisation.RANDOMISATIONS`, `"none"` (default),
       `"nominal"` or `"wide"`, or a `Randomisation`. Seeds give the same objects, places and starts with any.
     - `calibration`: `"exact"` or `"paper"`: whether the wrist camera's pose is known exactly.
+    - `in_sight`: whether looks from a stand-off are taken until they show the contact (20 cloud points within 15 mm of where a pad
+      touches). By default a mug's handle may be hidden, and a policy cannot know where it is.
     - `robot`: what carries the fingers: `"gripper"` (nothing: it flies), `"ur5e"` or `"ur5"`. An arm stands at the origin of base;
       places, starts and looks are redrawn until it reaches them.
     - `render_mode`: `"rgb_array"` or None.
@@ -183,6 +185,7 @@ class TouchEnv(gymnasium.Env):
         gray_map: str = "linear",
         noise: Literal["nominal", "off"] = "nominal",
         calibration: Literal["exact", "paper"] = "exact",
+        in_sight: bool = False,
         randomisation: str | Randomisation = "none",
         robot: str = "gripper",
         render_mode: str | None = None,
@@ -208,6 +211,7 @@ class TouchEnv(gymnasium.Env):
         self.num_objects = 1 if object_path else num_objects or NUM_OBJECTS
         self.image_size, self.render_mode = image_size, render_mode
         self.noise, self.calibration, self.robot = noise, calibration, robot
+        self.in_sight = in_sight and start == "perception"
         self.finger = config.finger if finger is None else FINGERS[finger]
         self.gray_map, self.randomisation = GRAY_MAPS[gray_map], randomisation
         self.touch_noise = TouchNoise.nominal() if noise == "nominal" else TouchNoise()
@@ -354,6 +358,7 @@ class TouchEnv(gymnasium.Env):
                     self.np_random,
                     noisy=self.noise == "nominal",
                     calibration=self.calibration,
+                    in_sight=self.in_sight,
                     intrinsics=intrinsics,
                 )
             except UnreachableError:

@@ -54,6 +54,8 @@ class NeuralTouchEnv(EnvConfig):
     """Noise of touch and depth: nominal or off."""
     calibration: str = "exact"
     """Error of the depth camera's pose: exact (none) or paper (about 12 mm of coarse error)."""
+    in_sight: bool = False
+    """With start=perception, look until the camera shows the contact; otherwise a mug's handle may be hidden from it."""
     randomisation: str = "none"
     """What of the hand (stiffness, friction, camera, latency, noise) is drawn anew per episode: none, nominal or wide."""
     release: bool = False
@@ -117,6 +119,7 @@ class NeuralTouchEnv(EnvConfig):
             "gray_map": self.gray_map,
             "noise": self.noise,
             "calibration": self.calibration,
+            "in_sight": self.in_sight,
             "randomisation": self.randomisation,
             "release": self.release,
             "render_mode": "rgb_array",

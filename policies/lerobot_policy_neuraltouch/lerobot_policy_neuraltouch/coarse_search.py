@@ -61,4 +61,4 @@ def begin_coarse(
         table_height_m=None if config.wrist_camera is None else config.wrist_camera.table_height_m,
         generator=torch.Generator().manual_seed(settings.seed),
     )
-    return CoarseStart(result.T, result.confidence, CoarseMotion.towards(result.T, settings))
+    return CoarseStart(result.T, result.confidence, CoarseMotion.towards(result.T, cloud, settings))

@@ -7,6 +7,7 @@ from numpy.typing import NDArray
 from scipy.spatial.transform import Rotation
 
 from lerobot_neuraltouch import features, replay, se3
+from lerobot_neuraltouch.ndf.approach import GripperShape
 from lerobot_policy_neuraltouch.settings import CoarseSettings
 
 Array = NDArray[np.float64]
@@ -60,6 +61,14 @@ class Leg:
     """It ends only once the fingers are this far apart [m]."""
 
 
+def _overlap(T_base_tcp: Array, cloud: NDArray[np.floating]) -> float:
+    """How far a hand at a pose (4, 4) has to go straight back to be clear of a cloud (N, 3) in base [m]."""
+    hand = GripperShape()
+    local = se3.apply(se3.inverse(T_base_tcp), np.asarray(cloud, np.float64))
+    in_the_way = (np.abs(local[:, :2]) < hand.palm_half_size_m).all(axis=1)
+    return hand.tip_m - float(local[in_the_way, 2].min(initial=np.inf))
+
+
 @dataclass
 class CoarseMotion:
     """To the pre-approach pose, then straight in until the coarse pose, the first touch or an obstacle."""
@@ -70,9 +79,12 @@ class CoarseMotion:
     waited: int = field(default=0, init=False)
 
     @classmethod
-    def towards(cls, T_base_goal: Array, settings: CoarseSettings) -> "CoarseMotion":
-        """The way to a coarse pose (4, 4)."""
-        T_base_before = T_base_goal @ se3.transform(translation=(0.0, 0.0, -settings.approach_m))
+    def towards(
+        cls, T_base_goal: Array, cloud: NDArray[np.floating], settings: CoarseSettings
+    ) -> "CoarseMotion":
+        """The way to a coarse pose (4, 4) on an object, of which a cloud (N, 3) is seen in base."""
+        length = max(settings.approach_m, _overlap(T_base_goal, cloud) + settings.clear_m)
+        T_base_before = T_base_goal @ se3.transform(translation=(0.0, 0.0, -length))
         return cls(
             settings,
             [

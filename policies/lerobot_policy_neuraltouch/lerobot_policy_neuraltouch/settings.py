@@ -49,7 +49,9 @@ class CoarseSettings:
     near_m: float = 0.100
     """In mode auto, an episode that starts with the tcp this close to a cloud point has been brought there [m]."""
     approach_m: float = 0.060
-    """Length of the last, straight leg along the approach direction, guarded by touch [m]."""
+    """Least length of the last, straight leg along the approach direction, guarded by touch [m]."""
+    clear_m: float = 0.020
+    """It begins where the hand is so far clear of the cloud, if that is farther back; a camera may err by half of it [m]."""
     approach_speed: float = 0.010
     """Speed on that leg [m/s]."""
     gain: float = 5.0

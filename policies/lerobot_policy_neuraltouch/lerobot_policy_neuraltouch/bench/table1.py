@@ -43,6 +43,8 @@ class Table1Config:
     """Noise of the sensors: nominal | off."""
     calibration: str = "exact"
     """Camera-pose error: exact | paper (about 12 mm of coarse error)."""
+    in_sight: bool = False
+    """With start=perception, look until the camera shows the contact; otherwise a handle may be hidden from it."""
     object: Path | None = None
     """A user's object (YAML) in place of the generated ones."""
     task_text: str | None = None
@@ -154,4 +156,5 @@ def _env_kwargs(config: Table1Config) -> dict[str, Any]:
         "object_path": None if config.object is None else str(config.object),
         "noise": config.noise,
         "calibration": config.calibration,
+        "in_sight": config.in_sight,
     }

@@ -42,6 +42,8 @@ class Table2Config:
     """Noise of the sensors: nominal | off."""
     calibration: str = "paper"
     """Camera-pose error: exact | paper (about 12 mm of coarse error)."""
+    in_sight: bool = False
+    """With start=perception, look until the camera shows the contact; otherwise a handle may be hidden from it."""
     policy: str | None = None
     """Checkpoint of all methods but rl_touch; without it, the shipped one."""
     rl_touch_policy: str | None = None
@@ -126,5 +128,6 @@ def _env_kwargs(config: Table2Config) -> dict[str, Any]:
         "split": config.split,
         "noise": config.noise,
         "calibration": config.calibration,
+        "in_sight": config.in_sight,
         "robot": config.robot,
     }
