@@ -22,7 +22,15 @@ from lerobot_policy_neuraltouch.modeling_neuraltouch import NeuralTouchPolicy
 from lerobot_policy_neuraltouch.training.collect import SEED_STRIDE, make_env
 from lerobot_policy_neuraltouch.training.online.contacts import ContactBank
 from lerobot_policy_neuraltouch.training.online.experience import Ended, Experience, Weights
-from lerobot_policy_neuraltouch.training.online.settings import ASTRAY, TURNED, PlaySettings, Stage
+from lerobot_policy_neuraltouch.training.online.settings import (
+    ASTRAY,
+    SWEEP_M,
+    SWEEP_SPEED,
+    SWEEPING_SHARE,
+    TURNED,
+    PlaySettings,
+    Stage,
+)
 from lerobot_policy_neuraltouch.training.student import Student
 
 logger = logging.getLogger(__name__)
@@ -52,7 +60,9 @@ class Slot:
     observation: Mapping[str, Any] = field(default_factory=dict)
     info: Mapping[str, Any] = field(default_factory=dict)
     aside: Array = field(default_factory=lambda: np.zeros(6))
-    """How far beside the target the hand is led [m, rad], shape (6,)."""
+    """How far beside the target the hand is led [m, rad], shape (6,),"""
+    sweep: Array = field(default_factory=lambda: np.zeros(3))
+    """and from there to and fro along this way, shape (3,) [m]."""
     steps: int = 0
     frames: list[dict[str, Any]] = field(default_factory=list)
     """Of the running segment."""
@@ -77,7 +87,7 @@ class Player:
         self._policy = self._student.policy
         self._policy.explorer = self._explore
         self._policy.prompter = self._prompt
-        self._policy.leader = lambda i: self._slots[i].aside
+        self._policy.leader = self._lead
         skills = self._policy.skills.all()
         self._bank = ContactBank(skills, self._policy.field, settings.beside, seed)
         self._head = GaussianHead(self._policy.config.hidden_size)
@@ -165,8 +175,7 @@ class Player:
             options |= self._want_beside(slot, draws)
             if slot.task.feature in TURNED:
                 options["start_turn"] = self._settings.turn_rad * draws.uniform(-1.0, 1.0)
-        astray = draws.random() < self._settings.astray_share
-        slot.aside = astray * ASTRAY * draws.uniform(-1.0, 1.0, 6)
+        self._lead_astray(slot, draws)
         try:
             slot.observation, slot.info = slot.env.reset(seed=episode_seed, options=options)
         except RuntimeError as error:
@@ -178,6 +187,23 @@ class Player:
         slot.explores = bool(self._rng.random() < self._settings.explore)
         slot.episodes += 1
         slot.steps, slot.frames = 0, []
+
+    def _lead_astray(self, slot: Slot, draws: np.random.Generator) -> None:
+        """Decide whether and how far the hand shall come to rest beside the target, or not to rest at all."""
+        astray = draws.random() < self._settings.astray_share
+        sweeps = astray and draws.random() < SWEEPING_SHARE
+        slot.aside = astray * ASTRAY * draws.uniform(-1.0, 1.0, 6)
+        slot.sweep = sweeps * SWEEP_M * draws.uniform(-1.0, 1.0, 3)
+
+    def _lead(self, number: int) -> Array:
+        """Where beside the target a hand shall be now [m, rad], shape (6,): to and fro as a triangle over time."""
+        slot = self._slots[number]
+        length = float(np.linalg.norm(slot.sweep))
+        if length == 0.0:
+            return slot.aside
+        turns = slot.steps * SWEEP_SPEED / features.CONTROL_HZ / (4.0 * length)
+        share = 4.0 * abs(turns - np.floor(turns + 0.5)) - 1.0
+        return slot.aside + share * np.append(slot.sweep, np.zeros(3))
 
     def _want(self, slot: Slot, text: str) -> None:
         """A skill's own contact is the wanted one."""

@@ -14,7 +14,13 @@ ROLLOUTS = ("inline", "process", "ray")
 TURNED = frozenset({"bolt_head"})
 """Contacts at which the turn about the approach direction is not seen from afar."""
 ASTRAY = np.array([0.008, 0.002, 0.004, *np.deg2rad([4.0, 10.0, 6.0])])
-"""How far beside the target a hand is led astray, at most: twist in the target frame [m, rad]."""
+"""How far beside the target a hand is led astray, at most: twist in the tcp frame [m, rad]."""
+SWEEPING_SHARE = 0.4
+"""Part of the hands led astray that are kept moving to and fro,"""
+SWEEP_M = np.array([0.012, 0.0, 0.006])
+"""by so much at most, to either side [m],"""
+SWEEP_SPEED = 0.006
+"""at this speed [m/s]."""
 WANDB_MODES = (None, "online", "offline", "disabled")
 
 
@@ -47,8 +53,8 @@ class PlaySettings:
     beside_share: float = 0.3
     """Share of the episodes from perturbed starts that want one of these."""
     astray_share: float = 0.3
-    """Share of the episodes in which the hand is led to somewhere beside the target (`ASTRAY`). Otherwise a hand at rest is nearly
-    always right, and the refiner learns to say so whatever it feels."""
+    """Share of the episodes in which the hand is led to somewhere beside the target (`ASTRAY`), or to and fro. Otherwise a hand is
+    nearly always right, and the refiner learns to say so whatever it feels."""
     turn_rad: float = float(np.deg2rad(18.0))
     """Starts at hexagons are turned by up to so much more about the approach direction: a camera does not tell their flats [rad]."""
     randomisation: str = "nominal"
