@@ -17,6 +17,7 @@ def plain(**changes: float) -> TargetBelief:
     settings = {
         "correlation_steps": 1.0, "drift_m": 1e-12, "drift_rad": 1e-12, "sigma_per_error": 1.0,
         "least_sigma_m": 1e-9, "least_sigma_rad": 1e-9, "surprise": 1e12, "prior_m": 1e3, "prior_rad": 1e3,
+        "least_news": 1.0,
     }  # fmt: skip
     return TargetBelief(BeliefConfig(**(settings | changes)), REACH)
 
@@ -40,6 +41,19 @@ def test_neighbouring_estimates_count_for_less() -> None:
     for _ in range(4):
         belief.update(START, along_x(0.001), SURE)
     assert belief.sigma[0] == pytest.approx(0.0002)
+
+
+def test_a_hand_that_stands_still_feels_little_that_is_new() -> None:
+    """Four estimates of one place count like the first and three tenths of one; 0.5 mm or 2.9 deg further on each is one of its own."""
+    still, moving, turning = (plain(least_news=0.1) for _ in range(3))
+    for step in range(4):
+        still.update(START, along_x(0.001), SURE)
+        moving.update(START @ se3.exp(along_x(0.0005 * step)), along_x(0.001 - 0.0005 * step), SURE)
+        turn = np.array([0.0, 0.0, 0.0, 0.0, 0.0, 0.05 * step])
+        turning.update(START @ se3.exp(turn), along_x(0.0), SURE)
+    assert still.sigma[0] == pytest.approx(0.0002 / np.sqrt(1.3))
+    assert moving.sigma[0] == pytest.approx(0.0002 / np.sqrt(4.0), rel=1e-3)
+    assert turning.sigma[0] == pytest.approx(0.0002 / np.sqrt(4.0), rel=0.05)
 
 
 def test_what_was_felt_elsewhere_is_remembered_while_the_hand_moves() -> None:
