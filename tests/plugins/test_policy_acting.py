@@ -259,7 +259,7 @@ def test_noise_is_averaged_out() -> None:
 
 def test_a_hand_can_be_led_astray() -> None:
     """It comes to rest 3 mm and 5 deg beside the target, along and about tcp x and y, and thinks that it is there."""
-    policy = small_policy()
+    policy = small_policy(replay=False)
     world, goals = near_world()
     aside = np.array([0.003, 0.0, 0.0, 0.0, np.deg2rad(5.0), 0.0])
     policy.leader = lambda number: aside

@@ -73,13 +73,21 @@ def test_the_ablations_commands_change_what_they_name_and_nothing_else() -> None
         changes.append(set(_changed(draccus.encode(found), recipe)) - {"output"})
         assert found.output != TrainRefinerConfig().output
     with_rl = {"learn.reinforcement", "play.memory", "play.explore"}
+    teacher = {
+        "learn.imitation",
+        "learn.estimate",
+        "learn.imitation_only",
+        "teacher_steps",
+        "teacher_share",
+    }
     assert changes == [
         {"network.condition_on_descriptor"},
         {"network.fingers"},
         {"network.history_length"},
         with_rl,
-        with_rl | {"learn.imitation", "learn.imitation_only", "teacher_steps", "teacher_share"},
+        with_rl | teacher,
         {"learn.symmetry"},
+        {"play.astray_share"},
         {"play.beside_share"},
     ]
 

@@ -8,7 +8,7 @@ from lerobot.optim.schedulers import CosineAnnealingWithWarmupSchedulerConfig
 
 from lerobot_neuraltouch import features
 from lerobot_neuraltouch.ndf.sizes import FieldConfig
-from lerobot_neuraltouch.rl.refiner import SEEING_FINGERS
+from lerobot_neuraltouch.rl.refiner import SEEING_FINGERS, RefinerConfig
 from lerobot_policy_neuraltouch.settings import (
     CoarseSettings,
     FineSettings,
@@ -172,6 +172,30 @@ class NeuralTouchConfig(PreTrainedConfig):
             if key not in NOT_INPUTS
         }
         self.validate_features()
+
+    def refiner_sizes(self) -> RefinerConfig:
+        """Sizes of the refiner for these skills.
+
+        Raises:
+            ValueError: If the skills' descriptors differ in length.
+        """
+        queries = {spec.num_queries for spec in self.skills}
+        if len(queries) > 1:
+            raise ValueError(
+                f"All skills must have the same number of query points, got {sorted(queries)}."
+            )
+        return RefinerConfig(
+            image_size=self.tactile_size,
+            history_length=self.history_length,
+            descriptor_size=max(queries, default=0) * self.ndf.descriptor,
+            condition_on_descriptor=self.condition_on_descriptor,
+            fingers=self.fingers,
+            channels=tuple(self.channels),
+            pooling=self.pooling,
+            touch_features=self.touch_features,
+            hidden_size=self.hidden_size,
+            condition_size=self.condition_size,
+        )
 
     def check_version(self) -> None:
         """Refuse the configuration of another layout.

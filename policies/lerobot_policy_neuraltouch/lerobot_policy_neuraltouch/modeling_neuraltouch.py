@@ -16,7 +16,7 @@ from lerobot_neuraltouch.ndf.network import DescriptorField
 from lerobot_neuraltouch.rl.estimate import compress, estimate_loss
 from lerobot_neuraltouch.rl.imitation import TouchAugmentation, imitation_loss
 from lerobot_neuraltouch.rl.proprioception import proprioception
-from lerobot_neuraltouch.rl.refiner import ActionScale, Refiner, RefinerConfig, RefinerOutput
+from lerobot_neuraltouch.rl.refiner import ActionScale, Refiner, RefinerOutput
 from lerobot_policy_neuraltouch import observations as obs
 from lerobot_policy_neuraltouch.configuration_neuraltouch import (
     REQUIRED_OBSERVATIONS,
@@ -68,7 +68,7 @@ class NeuralTouchPolicy(PreTrainedPolicy):
             config.ndf_path = None
         self.field = DescriptorField(config.ndf).requires_grad_(False).eval()
         self.skills = SkillSet(Skill.blank(spec, config.ndf) for spec in config.skills)
-        self.refiner = Refiner(_refiner_config(config))
+        self.refiner = Refiner(config.refiner_sizes())
         self.scale = ActionScale(
             config.fine.linear_speed, config.fine.angular_speed, config.fine.finger_step_m
         )
@@ -317,23 +317,3 @@ class NeuralTouchPolicy(PreTrainedPolicy):
     ) -> RefinerOutput:
         motion = proprioception(states, valid)
         return self.refiner(left, right, motion, descriptors)
-
-
-def _refiner_config(config: NeuralTouchConfig) -> RefinerConfig:
-    queries = {spec.num_queries for spec in config.skills}
-    if len(queries) > 1:
-        raise ValueError(
-            f"All skills must have the same number of query points, got {sorted(queries)}."
-        )
-    return RefinerConfig(
-        image_size=config.tactile_size,
-        history_length=config.history_length,
-        descriptor_size=max(queries, default=0) * config.ndf.descriptor,
-        condition_on_descriptor=config.condition_on_descriptor,
-        fingers=config.fingers,
-        channels=tuple(config.channels),
-        pooling=config.pooling,
-        touch_features=config.touch_features,
-        hidden_size=config.hidden_size,
-        condition_size=config.condition_size,
-    )
