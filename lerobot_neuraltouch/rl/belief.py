@@ -23,7 +23,7 @@ LEVER_M = 0.01
 class BeliefConfig:
     """Noise of the filter. Chosen on validation objects."""
 
-    correlation_steps: float = 2.0
+    correlation_steps: float = 4.0
     """Estimates in a row that tell as much as one with independent errors, while the hand moves by `correlation_m` a step or more;"""
     correlation_m: float = 0.0005
     """with less motion, what is felt is the same once more, and so are the errors: it counts for less in proportion [m],"""

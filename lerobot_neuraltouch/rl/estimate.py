@@ -21,8 +21,6 @@ REACH: NDArray[np.float64] = 5.0 * UNIT
 _LOG_ERROR = (-7.0, 2.0)
 _ERROR_WEIGHT = 0.01
 """The expected error only watches: its loss shall not outweigh the estimate's own."""
-_LEAST_WEIGHT = 0.1
-"""Of a way of no length."""
 
 
 @dataclass(frozen=True)
@@ -52,7 +50,12 @@ def compress(way: Tensor) -> Tensor:
 
 
 def estimate_loss(
-    estimate: Estimate, label: Tensor, beta: float, at_least: Tensor | None = None
+    estimate: Estimate,
+    label: Tensor,
+    beta: float,
+    *,
+    near_weight: float = 1.0,
+    at_least: Tensor | None = None,
 ) -> tuple[Tensor, Tensor]:
     """Loss of each sample, shape (batch,), and the absolute error of each component, shape (batch, 6).
 
@@ -64,6 +67,7 @@ def estimate_loss(
         estimate: What the refiner said.
         label: The true way, compressed, shape (batch, 6).
         beta: Where the loss turns from quadratic to linear.
+        near_weight: Of a way of no length; one of 5.9 mm or 2.9 deg (one in the compressed scale) weighs one more.
         at_least: Where the label says only that the way is so long or longer, bool (batch, 6): going on further is no error.
     """
     residual = estimate.compressed - label
@@ -73,5 +77,5 @@ def estimate_loss(
     size = residual.detach().abs()
     log_error = estimate.log_error.clamp(*_LOG_ERROR)
     watched = size * torch.exp(-log_error) + log_error
-    weight = _LEAST_WEIGHT + label.abs()
+    weight = near_weight + label.abs()
     return (weight * (fitted + _ERROR_WEIGHT * watched)).mean(-1), size

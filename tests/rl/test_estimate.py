@@ -43,11 +43,15 @@ def test_going_further_than_a_least_way_is_no_error() -> None:
     at_least = torch.tensor([[True, True, True, False, False, False]])
     longer = Estimate(torch.tensor([[1.7, -1.2, 0.6, 0.0, 0.0, 0.0]]), torch.zeros(1, 6))
     shorter = Estimate(torch.tensor([[0.7, 1.2, 0.4, 0.0, 0.0, 0.0]]), torch.zeros(1, 6))
-    assert estimate_loss(longer, label, 0.2, at_least)[1].abs().max() == 0.0
+    assert estimate_loss(longer, label, 0.2, at_least=at_least)[1].abs().max() == 0.0
     torch.testing.assert_close(
-        estimate_loss(shorter, label, 0.2, at_least)[1][0, :3], torch.tensor([0.3, 2.2, 0.1])
+        estimate_loss(shorter, label, 0.2, at_least=at_least)[1][0, :3],
+        torch.tensor([0.3, 2.2, 0.1]),
     )
-    assert estimate_loss(longer, label, 0.2)[0] > estimate_loss(longer, label, 0.2, at_least)[0]
+    assert (
+        estimate_loss(longer, label, 0.2)[0]
+        > estimate_loss(longer, label, 0.2, at_least=at_least)[0]
+    )
 
 
 def test_the_best_expected_error_is_the_mean_absolute_one() -> None:

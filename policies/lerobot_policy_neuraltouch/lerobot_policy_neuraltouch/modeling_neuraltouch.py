@@ -169,7 +169,7 @@ class NeuralTouchPolicy(PreTrainedPolicy):
         beta = self.config.training.loss_beta
         loss, residual = imitation_loss(output, target, beta)
         way, at_least = self._ways_of(target)
-        told, _ = estimate_loss(output.estimate, way, beta, at_least)
+        told, _ = estimate_loss(output.estimate, way, beta, at_least=at_least)
         loss = loss + told * self._both_touch(left[fine], right[fine])
         logs = self._training_logs(residual, len(fine) / len(left))
         if reduction == "none":

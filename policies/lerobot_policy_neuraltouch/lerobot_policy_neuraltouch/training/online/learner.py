@@ -31,6 +31,8 @@ _LISTEN_FULLY = 0.05
 """and fully so much later."""
 _LOOK_AT = 512
 """Steps that `look_at_new` draws."""
+_LAST_PART = 0.875
+"""From this share of the training on, precision at the target counts for more."""
 _LAST_LR = 0.05
 """The actor's last learning rate, relative to the first."""
 
@@ -76,6 +78,8 @@ class Learner:
         """
         settings, algorithm = self.settings, self.algorithm
         algorithm.set_actor_lr(settings.lr * _annealed(progress))
+        last = progress >= _LAST_PART
+        algorithm.near_weight = settings.last_near_weight if last else settings.near_weight
         self.policy.refiner.train()
         critics = settings.reinforcement > 0 and progress >= settings.imitation_only
         if critics:

@@ -96,6 +96,8 @@ class RefinerSAC(SACAlgorithm):
         self.settings = settings
         self.reinforcement = 0.0
         """Weight of the critics' judgement at present."""
+        self.near_weight = settings.near_weight
+        """Weight of a way of no length at present."""
         self._supervised_log: dict[str, float] = {}
         self._log_density: Tensor = torch.zeros(())
         self.make_optimizers_and_scheduler()
@@ -145,7 +147,9 @@ class RefinerSAC(SACAlgorithm):
         settings, truth = self.settings, batch["state"]["privileged"]
         imitated, missed = imitation_loss(output, batch["label"], settings.imitation_beta)
         label = compress(way_to_target(truth))
-        told, off = estimate_loss(output.estimate, label, settings.imitation_beta)
+        told, off = estimate_loss(
+            output.estimate, label, settings.imitation_beta, near_weight=self.near_weight
+        )
         touching = are_touching(truth)
         weight = touching / touching.sum().clamp_min(1)
         self._supervised_log = {

@@ -131,6 +131,11 @@ class LearnSettings:
     """Weight of the teacher's actions; 0 is reinforcement learning from scratch."""
     estimate: float = 1.0
     """Weight of the true way to the target, which the refiner estimates (`rl.estimate`)."""
+    near_weight: float = 0.1
+    """Weight of a way of no length among the ways, to which its length is added (`estimate_loss`): small, so that an estimate is what
+    touch tells rather than what is usual;"""
+    last_near_weight: float = 0.3
+    """and that in the last eighth of the training, as the learning rate runs out: for precision at the target."""
     imitation_beta: float = 0.2
     """Both losses are quadratic below this error, linear above (1 is the fine phase's limit, and 5 mm or 2.5 deg)."""
     reinforcement: float = 0.3
