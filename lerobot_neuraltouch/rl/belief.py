@@ -27,7 +27,7 @@ class BeliefConfig:
     """Estimates in a row that tell as much as one with independent errors, while the hand moves by `correlation_m` a step or more;"""
     correlation_m: float = 0.0005
     """with less motion, what is felt is the same once more, and so are the errors: it counts for less in proportion [m],"""
-    least_news: float = 0.1
+    least_news: float = 0.05
     """but for this share at least, as the noise is new."""
     drift_m: float = 0.0001
     """What the target is thought to move by per step, so that old estimates fade [m]."""
@@ -81,6 +81,16 @@ class TargetBelief:
         """Expected absolute error of each component of the believed twist [m, rad], shape (6,)."""
         return self.sigma / self.config.sigma_per_error
 
+    def way(self, T_base_tcp: Array) -> Array:
+        """The believed twist to the target from a pose (4, 4) [m, rad], shape (6,).
+
+        Raises:
+            ValueError: If nothing is believed yet.
+        """
+        if self._T_base_target is None:
+            raise ValueError("There is no estimate of the target yet.")
+        return se3.log(se3.inverse(T_base_tcp) @ self._T_base_target)
+
     def doubt(self, axis: int, sigma: float) -> None:
         """Take back what was believed along an axis of the target's frame: at least this standard deviation [m or rad]."""
         self._P[axis, axis] += sigma**2
@@ -105,7 +115,7 @@ class TargetBelief:
             self._P *= config.correlation_steps
             self._T_base_target = T_base_tcp @ se3.exp(estimate)
             return np.array(estimate, dtype=np.float64)
-        believed = se3.log(se3.inverse(T_base_tcp) @ self._T_base_target)
+        believed = self.way(T_base_tcp)
         beyond = far & (believed * estimate > 0.0) & (np.abs(believed) > np.abs(estimate))
         news = np.where(beyond, 0.0, estimate - believed)
         sigma = np.where(beyond, np.maximum(sigma, self._reach), sigma)  # it tells nothing new

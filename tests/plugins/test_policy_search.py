@@ -8,8 +8,10 @@ import pytest
 import torch
 
 from lerobot_neuraltouch import se3
-from lerobot_neuraltouch.rl.estimate import Estimate, compress
+from lerobot_neuraltouch.rl.belief import BeliefConfig, TargetBelief
+from lerobot_neuraltouch.rl.estimate import REACH, Estimate, compress
 from lerobot_neuraltouch.rl.refiner import RefinerOutput
+from lerobot_policy_neuraltouch.search import Search
 from lerobot_policy_neuraltouch.settings import SearchSettings
 from tests.plugins.policy_world import KinematicWorld, small_policy
 
@@ -104,3 +106,22 @@ def test_a_search_that_finds_nothing_is_given_up() -> None:
 def test_settings_that_mean_nothing_are_refused(setting: str, value: float) -> None:
     with pytest.raises(ValueError, match=f"search.{setting}"):
         SearchSettings(**{setting: value})  # pyright: ignore[reportArgumentType]
+
+
+def test_a_search_that_leaves_the_part_turns_back_once() -> None:
+    """Off the part to one side, back; off it to the other side as well, and the search is over."""
+    belief = TargetBelief(BeliefConfig(), REACH)
+    vague = np.array([0.002, 0.0001, 0.0001, 0.001, 0.001, 0.001])
+    search, here = Search(SearchSettings()), TARGET
+    assert search.step_off_part(here) is None
+    for _ in range(4):
+        way = belief.update(here, np.zeros(6), vague)
+        slide = search.step(here, way, belief)
+    assert slide is not None and slide[0] > 0.0
+    for _ in range(3):  # until it is on the part again, it keeps going back
+        back = search.step_off_part(here)
+        assert back is not None and back[0] == -slide[0]
+    again = search.step(here, belief.update(here, np.zeros(6), vague), belief)
+    assert again is not None and again[0] == -slide[0]
+    assert search.step_off_part(here) is None
+    assert not search.is_running

@@ -23,6 +23,8 @@ FINGER_SMOOTHING = 0.5
 """The same for the finger set point, while averaging."""
 RESTART = 3.0
 """Averaging starts over when the smoothed output exceeds the stillness limits by this factor: there was more to feel."""
+OFF_STEPS = 20
+"""A search that has left the part goes back for so many steps; then what it remembered is of no use."""
 SETTLE_STEPS = 3
 """Both fingers touch for so many steps before an estimate is believed: until then the refiner may still be centring."""
 
@@ -65,6 +67,8 @@ class FineServo:
     _finger_change: float = field(default=0.0, init=False)
     _quiet: int = field(default=0, init=False)
     _belief: TargetBelief | None = field(default=None, init=False)
+    _off: int = field(default=0, init=False)
+    """Steps in a row without both fingers touching, while there is a belief."""
 
     def __post_init__(self) -> None:
         settings = self.settings
@@ -99,15 +103,28 @@ class FineServo:
     def _remember(self, refined: Refined, feel: Feel) -> Array:
         """The twist to follow, from all that was felt since both fingers touch, shape (6,)."""
         if not feel.both:
-            self._belief = None
-            self.search.stop()
-            return refined.twist
+            return self._go_back(refined, feel)
+        self._off = 0
         if self._contact_steps < SETTLE_STEPS and self._belief is None:
             return refined.twist
         if self._belief is None:
             self._belief = TargetBelief(self.settings.belief, REACH)
         way = self._belief.update(feel.T_base_tcp, refined.way, refined.error)
         slide = self.search.step(feel.T_base_tcp, way, self._belief)
+        return self._follow(way, slide)
+
+    def _go_back(self, refined: Refined, feel: Feel) -> Array:
+        """The twist to follow where not both fingers touch: a search that has left the part goes back to it by what is remembered."""
+        self._off += 1
+        if self._belief is None or not self.search.count or self._off > OFF_STEPS:
+            self._belief = None
+            self.search.stop()
+            return refined.twist
+        slide = self.search.step_off_part(feel.T_base_tcp)
+        return self._follow(self._belief.way(feel.T_base_tcp), slide)
+
+    def _follow(self, way: Array, slide: Array | None) -> Array:
+        """The twist to a believed target, or along the part that is searched, within the limits, shape (6,)."""
         twist = self.settings.servo_gain * (way + self.aside)
         if slide is not None:
             twist[:3] = np.where(slide != 0.0, slide, twist[:3])

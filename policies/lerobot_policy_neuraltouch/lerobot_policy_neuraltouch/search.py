@@ -34,6 +34,8 @@ class _Sweep:
     direction: float
     turned: bool = False
     seen: int = 0
+    off: bool = False
+    """The part ended under a finger, and has not been felt by both since."""
 
 
 @dataclass
@@ -79,6 +81,18 @@ class Search:
             self._begin(axis, T_base_tcp, way, belief)
         return self._slide(T_base_tcp, error)
 
+    def step_off_part(self, T_base_tcp: Array) -> Array | None:
+        """Where to slide after the part has ended under a finger: back the other way, and not twice. Returns as `step`."""
+        if self._sweep is None:
+            return None
+        if not self._sweep.turned:
+            self._sweep.turned, self._sweep.direction = True, -self._sweep.direction
+            self._sweep.off = True
+        elif not self._sweep.off:
+            self.stop()
+            return None
+        return self._velocity()
+
     def _begin(self, axis: int, T_base_tcp: Array, way: Array, belief: TargetBelief) -> None:
         logger.info(
             "Lost along tcp %s (expected errors %.1f mm, %.1f deg): searching %.0f mm to both sides.",
@@ -105,6 +119,12 @@ class Search:
             return None
         if at_end:
             sweep.turned, sweep.direction = True, -sweep.direction
+        sweep.off = False
+        return self._velocity()
+
+    def _velocity(self) -> Array:
+        sweep = self._sweep
+        assert sweep is not None
         velocity = np.zeros(3)
         velocity[sweep.axis] = sweep.direction * self.settings.speed
         return velocity

@@ -99,7 +99,7 @@ class SearchSettings:
 
     max_searches: int = 2
     """In one fine phase; 0 leaves searching out."""
-    lost_m: float = 0.0006
+    lost_m: float = 0.0005
     """At rest with an expected error of position above this, the hand is lost [m],"""
     lost_rad: float = float(np.deg2rad(1.5))
     """or with one of the angle about the closing axis above this [rad]: on an arc a turn feels like a shift."""
