@@ -16,8 +16,8 @@ from lerobot_policy_neuraltouch.settings import SearchSettings
 
 logger = logging.getLogger(__name__)
 
-_TANGENTS = (0, 2)
-"""Axes of the tcp along the pads; along y, which the fingers close along, both pads always tell."""
+_ALONG = 0
+"""Axis of the tcp that is searched: along the pads and across the approach, z, in which the hand would leave the part or run into it."""
 _DOUBT_RAD = float(np.deg2rad(3.0))
 """A shift along the part and a turn about the closing axis look alike: what was believed of that turn is doubted as well."""
 _CLOSING_AXIS_TURN = 4
@@ -29,7 +29,6 @@ _SEEN_STEPS = 2
 
 @dataclass
 class _Sweep:
-    axis: int
     T_base_start: Array
     direction: float
     turned: bool = False
@@ -74,11 +73,10 @@ class Search:
             self._calm = self._calm + 1 if calm else 0
             if self._calm < _CALM_STEPS or self.count >= self.settings.max_searches:
                 return None
-            axis = max(_TANGENTS, key=lambda i: error[i])
             turned = error[_CLOSING_AXIS_TURN] > self.settings.lost_rad
-            if error[axis] <= self.settings.lost_m and not turned:
+            if error[_ALONG] <= self.settings.lost_m and not turned:
                 return None
-            self._begin(axis, T_base_tcp, way, belief)
+            self._begin(T_base_tcp, way, belief)
         return self._slide(T_base_tcp, error)
 
     def step_off_part(self, T_base_tcp: Array) -> Array | None:
@@ -93,24 +91,23 @@ class Search:
             return None
         return self._velocity()
 
-    def _begin(self, axis: int, T_base_tcp: Array, way: Array, belief: TargetBelief) -> None:
+    def _begin(self, T_base_tcp: Array, way: Array, belief: TargetBelief) -> None:
         logger.info(
-            "Lost along tcp %s (expected errors %.1f mm, %.1f deg): searching %.0f mm to both sides.",
-            "xyz"[axis],
-            1e3 * belief.expected_error[axis],
+            "Lost along tcp x (expected errors %.1f mm, %.1f deg): searching %.0f mm to both sides.",
+            1e3 * belief.expected_error[_ALONG],
             np.rad2deg(belief.expected_error[_CLOSING_AXIS_TURN]),
             1e3 * self.settings.distance_m,
         )
         self.count += 1
-        self._sweep = _Sweep(axis, T_base_tcp, 1.0 if way[axis] >= 0.0 else -1.0)
-        belief.doubt(axis, self.settings.distance_m / 2)
+        self._sweep = _Sweep(T_base_tcp, 1.0 if way[_ALONG] >= 0.0 else -1.0)
+        belief.doubt(_ALONG, self.settings.distance_m / 2)
         belief.doubt(_CLOSING_AXIS_TURN, _DOUBT_RAD)
 
     def _slide(self, T_base_tcp: Array, error: Array) -> Array | None:
         sweep = self._sweep
         assert sweep is not None
-        gone = float((se3.inverse(sweep.T_base_start) @ T_base_tcp)[sweep.axis, 3])
-        tells = error[sweep.axis] < self.settings.found_m
+        gone = float((se3.inverse(sweep.T_base_start) @ T_base_tcp)[_ALONG, 3])
+        tells = error[_ALONG] < self.settings.found_m
         tells &= error[_CLOSING_AXIS_TURN] < self.settings.lost_rad
         sweep.seen = sweep.seen + 1 if tells else 0
         at_end = gone * sweep.direction > self.settings.distance_m
@@ -126,5 +123,5 @@ class Search:
         sweep = self._sweep
         assert sweep is not None
         velocity = np.zeros(3)
-        velocity[sweep.axis] = sweep.direction * self.settings.speed
+        velocity[_ALONG] = sweep.direction * self.settings.speed
         return velocity
