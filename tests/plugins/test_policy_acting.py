@@ -1,5 +1,6 @@
 """The policy in a world: phases, guarded approach, averaging, replay; one environment does not disturb another."""
 
+from dataclasses import replace
 from types import SimpleNamespace
 
 import numpy as np
@@ -11,9 +12,10 @@ from lerobot_neuraltouch.features import Phase
 from lerobot_neuraltouch.rl.estimate import Estimate, compress
 from lerobot_neuraltouch.rl.refiner import RefinerOutput
 from lerobot_policy_neuraltouch import coarse_search
+from lerobot_policy_neuraltouch.fine import FineServo, Refined
 from lerobot_policy_neuraltouch.modeling_neuraltouch import NeuralTouchPolicy
-from lerobot_policy_neuraltouch.motion import CoarseMotion
-from lerobot_policy_neuraltouch.settings import CoarseSettings
+from lerobot_policy_neuraltouch.motion import CoarseMotion, Feel
+from lerobot_policy_neuraltouch.settings import CoarseSettings, FineSettings
 from tests.plugins.policy_world import LID, RIM, WALL, KinematicWorld, small_policy
 
 DOWN = se3.from_rotvec_pose(np.array([0.4, 0.1, 0.1, np.pi, 0.0, 0.0]))
@@ -253,8 +255,9 @@ def test_noise_is_averaged_out() -> None:
     assert all(report.converged for report in policy.diagnostics)
     error = se3.log(se3.inverse(ends) @ goals)
     noise_m, noise_rad = 0.2 * 0.010 / 2.0, 0.2 * np.deg2rad(5.0) / 2.0
-    assert np.sqrt((error[:, :3] ** 2).mean()) < 0.3 * noise_m
-    assert np.sqrt((error[:, 3:] ** 2).mean()) < 0.3 * noise_rad
+    # Less would be left if the filter did not take errors that are felt at one place for the same.
+    assert np.sqrt((error[:, :3] ** 2).mean()) < 0.4 * noise_m
+    assert np.sqrt((error[:, 3:] ** 2).mean()) < 0.4 * noise_rad
 
 
 def test_a_hand_can_be_led_astray() -> None:
@@ -401,3 +404,15 @@ def test_chunks_have_one_step() -> None:
     policy = small_policy()
     world, _ = near_world(num=2)
     assert policy.predict_action_chunk(world.observe()).shape == (2, 1, 7)
+
+
+@pytest.mark.parametrize("memory", [True, False])
+def test_a_hand_that_feels_nothing_stays_where_it_is(memory: bool) -> None:
+    """Whatever the refiner says: an unknown prompt must not send it through the air."""
+    settings = FineSettings(memory=memory)
+    feel = Feel(DOWN, 0.05, (False, False))
+    away = Refined(np.full(6, 0.01), -0.002, np.full(6, 0.01), np.full(6, 0.001))
+    twist, set_point = FineServo(settings).step(away, feel)
+    np.testing.assert_array_equal(twist, 0.0)
+    assert set_point == pytest.approx(0.048)
+    assert FineServo(settings).step(away, replace(feel, touch=(True, False)))[0].any()

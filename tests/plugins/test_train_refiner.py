@@ -38,7 +38,7 @@ SMALL = {"pooling": 4, "channels": [4, 8], "history_length": 2}
 
 
 def filled_memory(steps: int = 40) -> Replay:
-    """A memory in which the left picture's brightness asks for the first action's value."""
+    """A memory in which the left picture's brightness asks for the first action's value and tells the way along x; both fingers touch."""
     memory, rng = Replay(400, 64), np.random.default_rng(0)
     for number in range(6):
         level = rng.uniform(-1, 1, steps + 1).astype(np.float32)
@@ -47,13 +47,15 @@ def filled_memory(steps: int = 40) -> Replay:
         )
         label = np.zeros((steps, 7), np.float32)
         label[:, 0] = 0.5 * level[:-1]
+        truth = rng.normal(size=(steps + 1, PRIVILEGED_SIZE)).astype(np.float32)
+        truth[:, :6], truth[:, 0], truth[:, 12:14] = 0.0, level, 1.0
         memory.add(
             Segment(
                 contact=number % 2,
                 left=pictures,
                 right=pictures,
                 state=np.zeros((steps + 1, 7), np.float32),
-                privileged=rng.normal(size=(steps + 1, PRIVILEGED_SIZE)).astype(np.float32),
+                privileged=truth,
                 action=rng.uniform(-1, 1, (steps, 7)).astype(np.float32),
                 label=label,
                 reward=-rng.random(steps).astype(np.float32),
@@ -97,7 +99,7 @@ def test_new_steps_tell_what_was_learned_by_heart() -> None:
         trained.learn(0.0)
     everything, newest = len(trained.memory), 41
     learned = trained.look_at_new(everything)["new"]
-    trained.memory._label[everything - newest : everything, 0] *= -1.0
+    trained.memory._privileged[everything - newest : everything, 0] *= -1.0
     assert trained.look_at_new(newest)["new"] > 3 * learned
 
 

@@ -140,6 +140,8 @@ class Episode:
             feel.T_base_tcp, direction, opening, self.coarse_settings
         )
         self._coarse_twist = self.coarse.step(feel)
+        if self._coarse_twist is None:  # open already, and touching
+            self.coarse = None
         self.fine = FineServo(self.fine.settings, self.fine.aside)
         self.history.clear()
         self.retries += 1

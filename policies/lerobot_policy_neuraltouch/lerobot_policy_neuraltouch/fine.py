@@ -84,7 +84,7 @@ class FineServo:
         """Twist (6,) and finger set point [m] to command, given what the refiner says and state and touch at this step."""
         self.steps += 1
         self.seeking_steps = 0 if feel.both else self.seeking_steps + 1
-        twist = self._remember(refined, feel) if self.settings.memory else refined.twist
+        twist = self._remember(refined, feel) if self.settings.memory else _felt(refined, feel)
         self.expected = refined.error if self._belief is None else self._belief.expected_error
         if self.search.is_running:
             self._restart()
@@ -119,7 +119,7 @@ class FineServo:
         if self._belief is None or not self.search.count or self._off > OFF_STEPS:
             self._belief = None
             self.search.stop()
-            return refined.twist
+            return _felt(refined, feel)
         slide = self.search.step_off_part(feel.T_base_tcp)
         return self._follow(self._belief.way(feel.T_base_tcp), slide)
 
@@ -171,6 +171,11 @@ class FineServo:
         )
         self._quiet = self._quiet + 1 if quiet else 0
         self.converged = self._quiet >= self.settings.converged_steps
+
+
+def _felt(refined: Refined, feel: Feel) -> Array:
+    """The refiner's own twist (6,), if anything is felt: without a touch there is nothing to go by, whatever the prompt."""
+    return refined.twist if feel.any else np.zeros(6)
 
 
 @dataclass
