@@ -52,6 +52,8 @@ class BeliefConfig:
         for name, value in vars(self).items():
             if not value > 0.0:
                 raise ValueError(f"belief.{name} must be positive, got {value}.")
+        if self.least_news > 1.0:
+            raise ValueError(f"belief.least_news is a share, at most 1, got {self.least_news}.")
 
 
 class TargetBelief:

@@ -21,7 +21,8 @@ from lerobot_policy_neuraltouch.skills import Skill, SkillTensors
 RIM = "Grasp the mug by its rim"
 WALL = "Grasp the mug by its wall"
 LID = "Grasp the bottle by its lid"
-_FEATURES = {RIM: "mug_rim", WALL: "mug_wall", LID: "bottle_head"}
+BOLT = "Grasp the bolt by its head"
+_FEATURES = {RIM: "mug_rim", WALL: "mug_wall", LID: "bottle_head", BOLT: "bolt_head"}
 NUM_QUERIES = 4
 SMALL = FieldConfig(
     num_points=64, neighbours=4, reach=8, edge_hidden=8, scalars=16, vectors=8, hidden=16, heads=4,

@@ -406,6 +406,18 @@ def test_chunks_have_one_step() -> None:
     assert policy.predict_action_chunk(world.observe()).shape == (2, 1, 7)
 
 
+def test_a_hand_that_is_open_already_tries_again_where_it_is() -> None:
+    """Held up with the fingers as open as they go, and touching: there is no way to go, and the fine phase begins anew."""
+    policy = small_policy()
+    world, _ = near_world()
+    policy.select_action(world.observe())
+    episode = policy._episodes._running[0]
+    assert episode is not None
+    feel = Feel(world.poses[0], float(episode.skill.opening), (True, True))
+    episode._try_again(feel, np.array([0.0, 0.0, 1.0]))
+    assert episode.phase == Phase.FINE and episode.retries == 1
+
+
 @pytest.mark.parametrize("memory", [True, False])
 def test_a_hand_that_feels_nothing_stays_where_it_is(memory: bool) -> None:
     """Whatever the refiner says: an unknown prompt must not send it through the air."""

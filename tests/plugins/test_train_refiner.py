@@ -32,7 +32,7 @@ from lerobot_policy_neuraltouch.training.online.settings import (
 )
 from lerobot_policy_neuraltouch.training.online.trainer import train
 from lerobot_policy_neuraltouch.training.student import Student
-from tests.plugins.policy_world import LID, RIM, WALL, small_policy, write_checkpoint
+from tests.plugins.policy_world import BOLT, LID, RIM, WALL, small_policy, write_checkpoint
 
 SMALL = {"pooling": 4, "channels": [4, 8], "history_length": 2}
 
@@ -340,6 +340,27 @@ def test_some_hands_are_led_astray(tmp_path: Path) -> None:
     player.close()
     assert (asides.max(1) > 0.0).all()
     assert (asides <= ASTRAY).all() and (asides.max(0) > 0.3 * ASTRAY).all()
+
+
+def test_starts_at_hexagons_are_turned_and_taken_plain_where_there_is_no_room(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_checkpoint(tmp_path / "policy", [BOLT])
+    settings = PlaySettings(task="RefineBoltHead", envs_per_task=1, num_objects=1, beside_share=0.0)
+    player = Player(tmp_path / "policy", settings, seed=0, worker=0)
+    env = player._slots[0].env.unwrapped
+    reset, turns = type(env).reset, []
+
+    def narrow(self, *, seed=None, options=None):
+        turns.append(options.get("start_turn"))
+        if turns[-1] is not None:
+            raise RuntimeError("No perturbed start.")
+        return reset(self, seed=seed, options=options)
+
+    monkeypatch.setattr(type(env), "reset", narrow)
+    player.play(1, Stage())
+    player.close()
+    assert len(turns) == 2 and 0.0 < abs(turns[0]) <= settings.turn_rad and turns[1] is None
 
 
 def test_a_training_is_logged_to_weights_and_biases_offline_and_a_resumed_one_to_the_same_run(

@@ -118,3 +118,5 @@ def test_doubt_lets_the_next_estimate_count() -> None:
 def test_settings_that_mean_nothing_are_refused() -> None:
     with pytest.raises(ValueError, match="drift_m must be positive, got 0"):
         BeliefConfig(drift_m=0.0)
+    with pytest.raises(ValueError, match="least_news is a share, at most 1, got 2"):
+        BeliefConfig(least_news=2.0)

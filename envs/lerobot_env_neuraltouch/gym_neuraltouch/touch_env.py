@@ -134,8 +134,9 @@ class TouchEnv(gymnasium.Env):
     - `render_mode`: `"rgb_array"` or None.
 
     `reset(options={"object_index": i})` chooses the object; `{"start_share": s}`, in (0, 1], multiplies the offset and the angle of this
-    episode's perturbed start (default 1; the draws are the same); `{"start_turn": a}` turns it by so much more about tcp z [rad]; `{"contact_offset": twist}`, shape (6,) [m, rad], wants a contact beside
-    the task's own in this episode: each ideal pose moved by that much in its own frame (perturbed starts only).
+    episode's perturbed start (default 1; the draws are the same); `{"start_turn": a}` turns it by so much more about tcp z [rad];
+    `{"contact_offset": twist}`, shape (6,) [m, rad], wants a contact beside the task's own in this episode: each ideal pose moved by that
+    much in its own frame. The last three are for perturbed starts only.
 
     ## Info
     The same keys after every step and reset; nothing under `privileged` may be seen by a policy.

@@ -179,9 +179,11 @@ class Player:
         try:
             slot.observation, slot.info = slot.env.reset(seed=episode_seed, options=options)
         except RuntimeError as error:
-            if options.pop("contact_offset", None) is None:
+            harder = options.keys() & {"contact_offset", "start_turn"}
+            if not harder:
                 raise
-            logger.warning("%s Its own contact is wanted instead.", error)
+            options = {name: value for name, value in options.items() if name not in harder}
+            logger.warning("%s The task's own contact and start are taken instead.", error)
             self._want(slot, slot.task.text)
             slot.observation, slot.info = slot.env.reset(seed=episode_seed, options=options)
         slot.explores = bool(self._rng.random() < self._settings.explore)
